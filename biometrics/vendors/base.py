@@ -1,0 +1,287 @@
+"""What every vendor adapter is, takes and gives.
+
+An adapter knows one vendor's wire and nothing else: no framework, no database, no clock,
+no settings. Everything that it needs comes as an argument, everything that it learns goes
+out as one of the frozen types below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import ClassVar, Literal, Protocol
+
+from biometrics.catalogue import Metric
+from biometrics.errors import SignatureError
+
+MIB = 1024 * 1024
+
+Action = Literal["created", "updated", "deleted"]
+JsonScalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRequest:
+    """One HTTP request as it came in. Header names are lower case, values as sent."""
+
+    method: str
+    path: str
+    headers: Sequence[tuple[str, str]]
+    query: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header that came exactly once, None when absent.
+
+        Raises SignatureError when it came twice: which of the two was signed cannot be
+        known, so neither is believed.
+        """
+        wanted = name.lower()
+        found = [value for key, value in self.headers if key == wanted]
+        if len(found) > 1:
+            raise SignatureError("doubled_header", f"Header {name} was sent twice.")
+        return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What proves a sender: every active secret, oldest slot first.
+
+    `tolerance_s` is how far the signed time may lie from the receiver's, both ways.
+    """
+
+    secrets: Sequence[str]
+    tolerance_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The little that intake needs to know of an authenticated body.
+
+    `account_id` is the vendor's account, empty when the delivery is about none;
+    `dedupe_key` is unique per vendor and contains the account; `reference` is the
+    caller's own id of the person where the vendor echoes it; `ignored` gives the reason
+    why nothing will be done with this delivery (it is still stored and answered 2xx).
+    """
+
+    account_id: str
+    event_type: str
+    dedupe_key: str
+    reference: str | None = None
+    ignored: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """The answer to a vendor's check that this address is ours."""
+
+    status: int
+    payload: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiResponse:
+    """A 200 or 404 of a vendor's API; everything else is raised by the client."""
+
+    url: str
+    status: int
+    body: bytes
+    fetched_at: datetime
+
+
+class VendorApi(Protocol):
+    """Authorised calls for one connection, with time-outs, limits and breaker."""
+
+    async def get(
+        self, path: str, *, params: Mapping[str, str] | None = None
+    ) -> ApiResponse:
+        """Return the answer to GET base + path.
+
+        Raises VendorUnavailableError (try later) or VendorRefusedError (never).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDelivery:
+    """A delivery as it lies on disk, with what enrichment fetched for it.
+
+    `headers` are the kept ones, names in lower case. `received_at` is aware UTC.
+    """
+
+    vendor: str
+    account_id: str
+    event_type: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    documents: Sequence[ApiResponse] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingValue:
+    """One number in catalogue units. `context` says under which circumstances."""
+
+    metric: Metric
+    value: float
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Many values of one metric in time order.
+
+    Regular series give `interval_s` and one value (or None) a step from `start`.
+    Irregular ones give `offsets_s`, seconds after `start`, as long as `values`.
+    """
+
+    metric: Metric
+    start: datetime
+    values: Sequence[float | None]
+    interval_s: float | None = None
+    offsets_s: Sequence[float] | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A value that the vendor sent and that became missing; never holds the value."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightSignals:
+    """What one main sleep says to the HRV engine; None is missing, nothing is imputed.
+
+    `night` is the local calendar date of waking. `series_id` is
+    kind:vendor:device class, for example RMSSD:oura:ring; series are never mixed.
+    """
+
+    series_id: str
+    kind: Literal["RMSSD", "SDNN"]
+    night: date
+    value_ms: float | None
+    rhr_bpm: float | None = None
+    rr_brpm: float | None = None
+    temp_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One thing that a delivery says about one vendor record.
+
+    `start` and `end` are aware. When the vendor gave no offset, `zone_offset` is None and
+    they hold the vendor's wall time marked as UTC: `local_date` is then still right.
+    `stamp` orders revisions of the same record. `attributes` are short facts that are not
+    measurements (sleep type, provider, score state).
+    """
+
+    record_type: str
+    record_id: str
+    action: Action
+    stamp: datetime
+    start: datetime | None = None
+    end: datetime | None = None
+    zone_offset: str | None = None
+    local_date: date | None = None
+    readings: Sequence[ReadingValue] = ()
+    series: Sequence[Series] = ()
+    attributes: Mapping[str, JsonScalar] = field(default_factory=dict)
+    night: NightSignals | None = None
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionChange:
+    """What a delivery says about the connection itself.
+
+    `new_account_id` is set when the vendor gave the same person another account id.
+    """
+
+    change: Literal["connected", "revoked", "needs_reconnect", "relinked"]
+    reason: str
+    new_account_id: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understanding:
+    """Everything that a delivery says."""
+
+    records: Sequence[Record] = ()
+    connection_changes: Sequence[ConnectionChange] = ()
+    ignored: str | None = None
+    problems: Sequence[Problem] = ()
+
+
+class VendorAdapter:
+    """One vendor. Subclasses are stateless; one instance serves the whole process."""
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    topic: ClassVar[str] = "biometric-events"
+    mapping_version: ClassVar[int] = 1
+    event_types: ClassVar[frozenset[str]]
+    # Notify-only vendors send ids; their documents are fetched before normalising.
+    notifies_only: ClassVar[bool] = False
+    # Who proves the sender: a shared signing secret, or a token bound to one person.
+    personal_tokens: ClassVar[bool] = False
+    auto_provision: ClassVar[bool] = False
+    max_body_bytes: ClassVar[int | None] = MIB
+    accepted_status: ClassVar[int] = 200
+    default_tolerance_s: ClassVar[float] = 300.0
+    kept_headers: ClassVar[tuple[str, ...]] = ()
+    # Further paths (Django route syntax) on which this vendor's senders post.
+    url_aliases: ClassVar[tuple[str, ...]] = ()
+
+    def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
+        """Return the slot of the secret that proves the sender.
+
+        Raises SignatureError. Compares in constant time; works on the raw bytes.
+        """
+        raise NotImplementedError
+
+    def presented_token(self, request: InboundRequest) -> str | None:
+        """Return the personal token of the request (`personal_tokens` vendors only)."""
+        raise NotImplementedError
+
+    def handshake(
+        self, request: InboundRequest, *, verification_token: str
+    ) -> Handshake | None:
+        """Answer a GET of the vendor, None when it has no handshake (then 405)."""
+        return None
+
+    def envelope(self, request: InboundRequest, *, account_id: str | None) -> Envelope:
+        """Return what intake stores beside the bytes.
+
+        `account_id` is the owner of the personal token, None for signed vendors.
+        Raises MalformedPayloadError for a body that is not this vendor's format.
+        """
+        raise NotImplementedError
+
+    def answer_extras(
+        self, *, status: int, delivery_id: str, account_id: str
+    ) -> Mapping[str, JsonScalar]:
+        """Return further keys of the 2xx answer that this vendor's senders expect."""
+        return {}
+
+    async def fetch(
+        self, delivery: StoredDelivery, api: VendorApi
+    ) -> Sequence[ApiResponse]:
+        """Fetch the documents that a notification announces (`notifies_only`).
+
+        Raises VendorUnavailableError, VendorRefusedError, NotYetError.
+        """
+        return ()
+
+    def understand(self, delivery: StoredDelivery) -> Understanding:
+        """Turn a stored delivery into records and connection changes.
+
+        Raises UnreadableDeliveryError naming the field; a single bad value is a Problem
+        of its record instead and costs nothing else.
+        """
+        raise NotImplementedError

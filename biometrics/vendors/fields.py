@@ -1,0 +1,151 @@
+"""Mapping tables: which field of a vendor's document is which reading.
+
+A vendor's `mapping.py` holds rows of `Field` and nothing else, so that somebody who knows
+physiology can review it without reading code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from biometrics.catalogue import Metric, plausible
+from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
+from biometrics.vendors.base import Problem, ReadingValue
+
+# Deeper nesting than any vendor sends; a bound keeps hostile bodies cheap.
+_MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A vendor field and what it measures: reading = vendor value x `scale`.
+
+    `path` is dotted. `context` goes to the reading. `zero_is_missing` marks fields in
+    which this vendor writes 0 for "not measured".
+    """
+
+    path: str
+    metric: Metric
+    scale: float = 1.0
+    context: str | None = None
+    zero_is_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """What a document gave: readings, and a problem for each value that did not fit."""
+
+    readings: tuple[ReadingValue, ...]
+    problems: tuple[Problem, ...]
+
+
+def load_json(body: bytes, *, where: str = "body") -> Any:
+    """Return the parsed JSON of a stored body.
+
+    Raises UnreadableDeliveryError naming `where`; NaN, invalid UTF-8 and absurd nesting
+    are refused by the parser.
+    """
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        message = f"not JSON: {error.msg}"
+        raise UnreadableDeliveryError(message, field=where) from None
+    check_depth(parsed, where=where)
+    return parsed
+
+
+def load_object(body: bytes, *, where: str = "body") -> dict[str, Any]:
+    """Return the parsed JSON object of a stored body; raises UnreadableDeliveryError."""
+    parsed = load_json(body, where=where)
+    if not isinstance(parsed, dict):
+        raise UnreadableDeliveryError("not a JSON object", field=where)
+    return parsed
+
+
+def load_envelope(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body at intake; raises MalformedPayloadError."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise MalformedPayloadError("malformed", "The body is not JSON.") from None
+    if not isinstance(parsed, dict):
+        raise MalformedPayloadError("malformed", "The body is not a JSON object.")
+    return parsed
+
+
+def check_depth(parsed: object, *, where: str) -> None:
+    """Raise UnreadableDeliveryError when containers nest deeper than any vendor's do."""
+    level: list[object] = [parsed]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return
+    raise UnreadableDeliveryError("nested too deeply", field=where)
+
+
+def _children(node: object) -> Iterable[object]:
+    if isinstance(node, dict):
+        return [v for v in node.values() if isinstance(v, dict | list)]
+    if isinstance(node, list):
+        return [v for v in node if isinstance(v, dict | list)]
+    return ()
+
+
+def dig(document: object, path: str) -> object:
+    """Follow a dotted path through objects; None when a step is missing or no object."""
+    node = document
+    for key in path.split("."):
+        if not isinstance(node, dict):
+            return None
+        node = node.get(key)
+    return node
+
+
+def text(document: object, path: str, *, limit: int = 200) -> str | None:
+    """Return non-empty text (or a whole number as text) at the path, else None."""
+    value = dig(document, path)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value or len(value) > limit:
+        return None
+    return value
+
+
+def extract(
+    document: object, fields: Sequence[Field], *, prefix: str = ""
+) -> Extracted:
+    """Read a mapping table against a document.
+
+    Absent and null fields are silent. A value that is no plausible number is missing and
+    reported as a Problem that names the field. The first field that gives a number for
+    a (metric, context) wins, so alternatives are listed in order of preference.
+    """
+    readings: dict[tuple[Metric, str | None], ReadingValue] = {}
+    problems: list[Problem] = []
+    for row in fields:
+        raw = dig(document, row.path)
+        if raw is None or (row.zero_is_missing and raw == 0):
+            continue
+        number = scaled(raw, metric=row.metric, scale=row.scale)
+        if number is None:
+            problems.append(Problem(field=prefix + row.path, reason="implausible"))
+            continue
+        readings.setdefault(
+            (row.metric, row.context),
+            ReadingValue(metric=row.metric, value=number, context=row.context),
+        )
+    return Extracted(readings=tuple(readings.values()), problems=tuple(problems))
+
+
+def scaled(raw: object, *, metric: Metric, scale: float = 1.0) -> float | None:
+    """Return raw x scale in the metric's range, rounded to nine digits, else None."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    try:
+        return plausible(metric, round(raw * scale, 9))
+    except (OverflowError, ValueError):
+        return None
