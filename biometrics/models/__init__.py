@@ -1,1 +1,34 @@
+"""The tables, in the order in which data passes through them."""
+
 from __future__ import annotations
+
+from biometrics.models.audit import AuditEntry
+from biometrics.models.events import BiometricEvent, Reading
+from biometrics.models.hrv import HrvAlert, HrvNight
+from biometrics.models.intake import DeliveryDocument, IntakeCount, WebhookDelivery
+from biometrics.models.outbox import (
+    BridgeIdentity,
+    OutboxMessage,
+    ParkedQueue,
+    PublishBatch,
+    ShardLease,
+)
+from biometrics.models.people import Subject, VendorConnection
+
+__all__ = [
+    "AuditEntry",
+    "BiometricEvent",
+    "BridgeIdentity",
+    "DeliveryDocument",
+    "HrvAlert",
+    "HrvNight",
+    "IntakeCount",
+    "OutboxMessage",
+    "ParkedQueue",
+    "PublishBatch",
+    "Reading",
+    "ShardLease",
+    "Subject",
+    "VendorConnection",
+    "WebhookDelivery",
+]

@@ -1,0 +1,61 @@
+"""The Celery application: queues, schedule, and what a forked child must forget."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_process_init
+from dj_db_conn_pool.core import pool_container
+from django.db import connections
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
+
+app = Celery("auren")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = [
+    Queue("auren-urgent"),
+    Queue("auren"),
+    Queue("auren-slow"),
+]
+app.autodiscover_tasks(["biometrics"])
+app.conf.beat_schedule = {
+    "sweep": {"task": "biometrics.sweep", "schedule": 2.0, "options": {"expires": 2}},
+    "ledger": {
+        "task": "biometrics.check_ledger",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "rollup": {
+        "task": "biometrics.roll_up_counts",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
+    "breakers": {
+        "task": "biometrics.keep_breakers",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "retention": {
+        "task": "biometrics.retain",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+}
+
+
+@worker_process_init.connect
+def forget_inherited_connections(**_kwargs: Any) -> None:
+    """Drop what the parent had open: a connection must not have two owners.
+
+    Nothing is closed, since closing would end the parent's session on the server.
+    """
+    for connection in connections.all(initialized_only=True):
+        connection.connection = None
+    pool_container.lock = threading.Lock()
+    for alias in connections:
+        if pool_container.has(alias):
+            pool_container.get(alias).dispose(close=False)

@@ -1,0 +1,121 @@
+"""Reading settings from the environment: typed, loud, with files for secrets.
+
+Every reader names the variable in its error. `NAME_FILE` holds the path of a file with
+the value, for secrets that an orchestrator mounts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+_env = environ.Env()
+_SECRET_PREFIX = "AUREN_WEBHOOK_SECRET_"  # noqa: S105 - the name, not a secret
+
+
+def raw(name: str) -> str | None:
+    """Return the value of `name`, or of the file that `name`_FILE points to."""
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            message = f"{name}_FILE: cannot read {path!r}: {error.strerror}."
+            raise ImproperlyConfigured(message) from error
+    return os.environ.get(name)
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the value, unchanged; `django-environ` would expand `$` in it."""
+    value = raw(name)
+    return default if value is None else value
+
+
+def integer(name: str, default: int, *, low: int = 0, high: int = 2**31 - 1) -> int:
+    """Return a whole number between `low` and `high`."""
+    return _number(name, default, kind=int, bounds=(low, high))
+
+
+def number(name: str, default: float, *, low: float, high: float) -> float:
+    """Return a number between `low` and `high`."""
+    return _number(name, default, kind=float, bounds=(low, high))
+
+
+def _number(
+    name: str,
+    default: T,
+    *,
+    kind: Callable[[str], T],
+    bounds: tuple[float, float],
+) -> T:
+    value = raw(name)
+    if value is None or value == "":
+        return default
+    low, high = bounds
+    try:
+        parsed = kind(value)
+    except ValueError:
+        parsed = None
+    if parsed is None or not low <= parsed <= high:  # type: ignore[operator]
+        message = f"{name} must be a number from {low} to {high}, not {value!r}."
+        raise ImproperlyConfigured(message)
+    return parsed
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return true or false; anything but the usual words is an error."""
+    value = (raw(name) or "").strip().lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    message = f"{name} must be true or false, not {value!r}."
+    raise ImproperlyConfigured(message)
+
+
+def one_of(name: str, default: str, options: tuple[str, ...]) -> str:
+    """Return one of the options."""
+    value = text(name, default)
+    if value not in options:
+        message = f"{name} must be one of {', '.join(options)}, not {value!r}."
+        raise ImproperlyConfigured(message)
+    return value
+
+
+def listing(name: str, default: str = "") -> list[str]:
+    """Return a comma-separated list, items stripped, empty ones left out."""
+    return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def database(name: str, default: str) -> dict[str, object]:
+    """Return Django's database dictionary for a URL."""
+    value = text(name, default)
+    try:
+        parsed = _env.db_url_config(value)
+    except (KeyError, ValueError, ImproperlyConfigured) as error:
+        message = f"{name} is no database URL (postgres://user:password@host/name)."
+        raise ImproperlyConfigured(message) from error
+    return dict(parsed)
+
+
+def webhook_secrets(environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """Collect AUREN_WEBHOOK_SECRET_<SLUG>; every listed secret is active.
+
+    `<SLUG>_FILE` is the file form of `<SLUG>`, never a vendor of its own.
+    """
+    names = {
+        key.removesuffix("_FILE")
+        for key in environment
+        if key.startswith(_SECRET_PREFIX)
+    }
+    found = {name.removeprefix(_SECRET_PREFIX).lower(): listing(name) for name in names}
+    return {slug: secrets for slug, secrets in sorted(found.items()) if secrets}

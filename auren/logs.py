@@ -1,0 +1,57 @@
+"""Log lines: one JSON event each, and a lid on libraries that repeat themselves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+}
+
+
+class EventFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and the `extra` fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; values that JSON cannot hold are shown as text."""
+        event: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, tz=UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        event |= {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(event, default=str).decode()
+
+
+class RateLimit(logging.Filter):
+    """Let through at most `per_minute` records a minute and say how many were not."""
+
+    def __init__(self, *, per_minute: int) -> None:
+        super().__init__()
+        self._per_minute = per_minute
+        self._minute = -1
+        self._passed = 0
+        self._dropped = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the record is written."""
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            if self._dropped:
+                record.suppressed_before = self._dropped
+            self._minute, self._passed, self._dropped = minute, 0, 0
+        self._passed += 1
+        if self._passed <= self._per_minute:
+            return True
+        self._dropped += 1
+        return False

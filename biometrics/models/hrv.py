@@ -1,0 +1,121 @@
+"""The engine's verdicts per night, and the alerts that followed."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from biometrics.models.checks import one_of
+from biometrics.models.events import BiometricEvent
+from biometrics.models.people import Subject
+
+
+class Severity(models.TextChoices):
+    """From nothing to do to somebody should look now."""
+
+    NORMAL = "NORMAL"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class AlertStatus(models.TextChoices):
+    """`open` and `acknowledged` hold; the others are over."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RETRACTED = "retracted"
+    RESOLVED = "resolved"
+
+
+class HrvNight(models.Model):
+    """What one night said, and how it was judged with the nights before it.
+
+    `night` is the local date of waking; `series_id` is kind:vendor:device class. Values
+    that were missing or not plausible are None. `verdict` holds the engine's output.
+    """
+
+    subject = models.ForeignKey(
+        Subject, on_delete=models.CASCADE, related_name="hrv_nights"
+    )
+    series_id = models.CharField(max_length=80)
+    kind = models.CharField(max_length=8)
+    night = models.DateField()
+    event = models.ForeignKey(
+        BiometricEvent, null=True, on_delete=models.SET_NULL, related_name="hrv_nights"
+    )
+    value_ms = models.FloatField(null=True, blank=True)
+    rhr_bpm = models.FloatField(null=True, blank=True)
+    rr_brpm = models.FloatField(null=True, blank=True)
+    temp_c = models.FloatField(null=True, blank=True)
+    revision_stamp = models.DateTimeField()
+    severity = models.CharField(
+        max_length=8, choices=Severity.choices, default=Severity.NORMAL
+    )
+    verdict = models.JSONField(default=dict, blank=True)
+    ruleset = models.CharField(max_length=40, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "series_id", "night"], name="night_once"
+            ),
+            one_of("severity", Severity, name="night_severity_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.night}"
+
+
+class HrvAlert(models.Model):
+    """One alert per person, metric family and night, with the evidence for it.
+
+    The id is uuid5 of those three; consumers are idempotent on (id, revision).
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    subject = models.ForeignKey(
+        Subject, on_delete=models.CASCADE, related_name="hrv_alerts"
+    )
+    hrv_night = models.ForeignKey(
+        HrvNight, null=True, on_delete=models.SET_NULL, related_name="alerts"
+    )
+    metric_family = models.CharField(max_length=20, default="hrv")
+    night = models.DateField()
+    series_id = models.CharField(max_length=80)
+    severity = models.CharField(max_length=8, choices=Severity.choices)
+    max_severity = models.CharField(max_length=8, choices=Severity.choices)
+    status = models.CharField(
+        max_length=12, choices=AlertStatus.choices, default=AlertStatus.OPEN
+    )
+    revision = models.SmallIntegerField(default=1)
+    reasons = models.JSONField(default=list)
+    evidence = models.JSONField(default=dict)
+    message = models.CharField(max_length=500)
+    ruleset = models.CharField(max_length=40)
+    raised_at = models.DateTimeField()
+    updated_at = models.DateTimeField(auto_now=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    feedback = models.CharField(max_length=20, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "metric_family", "night"], name="alert_once"
+            ),
+            one_of("severity", Severity, name="alert_severity_known"),
+            one_of("max_severity", Severity, name="alert_max_severity_known"),
+            one_of("status", AlertStatus, name="alert_status_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["-raised_at"],
+                name="alert_open",
+                condition=models.Q(status=AlertStatus.OPEN),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.severity} {self.night}"

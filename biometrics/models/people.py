@@ -1,0 +1,72 @@
+"""Who the data is about, and through which vendor account it comes."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from django.db import models
+
+from biometrics.models.checks import one_of
+
+
+class ConnectionStatus(models.TextChoices):
+    """Only an active connection is fetched for; all still receive pushes."""
+
+    ACTIVE = "active"
+    NEEDS_RECONNECT = "needs_reconnect"
+    REVOKED = "revoked"
+
+
+class Subject(models.Model):
+    """A person, known to everybody outside by this opaque id only.
+
+    The row is also the person's lock: whoever appends to their queue holds it, so that
+    message ids are handed out in the order of commits.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    label = models.CharField(max_length=120, help_text="For staff; never published.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class VendorConnection(models.Model):
+    """A vendor account and the person whom it belongs to."""
+
+    subject = models.ForeignKey(
+        Subject, on_delete=models.CASCADE, related_name="connections"
+    )
+    vendor = models.CharField(max_length=32)
+    account_id = models.CharField(max_length=200)
+    reference = models.CharField(
+        max_length=200, blank=True, help_text="Our own id as the vendor echoes it."
+    )
+    status = models.CharField(
+        max_length=20,
+        choices=ConnectionStatus.choices,
+        default=ConnectionStatus.ACTIVE,
+    )
+    status_reason = models.CharField(max_length=300, blank=True)
+    access_token = models.BinaryField(null=True, editable=False)
+    refresh_token = models.BinaryField(null=True, editable=False)
+    token_expires_at = models.DateTimeField(null=True, blank=True)
+    scopes = models.CharField(max_length=500, blank=True)
+    # NULL, not "": several connections without a token must not collide.
+    personal_token_sha256 = models.CharField(  # noqa: DJ001
+        max_length=64, null=True, unique=True, editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vendor", "account_id"], name="connection_once"
+            ),
+            one_of("status", ConnectionStatus, name="connection_status_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.vendor} of {self.subject}"
