@@ -20,6 +20,7 @@ class Metric(StrEnum):
     HEART_RATE_MAX = "heart_rate_max"
     RESTING_HEART_RATE = "resting_heart_rate"
     WALKING_HEART_RATE = "walking_heart_rate"
+    HEART_RATE_RECOVERY = "heart_rate_recovery"
     HRV_RMSSD = "heart_rate_variability_rmssd"
     HRV_SDNN = "heart_rate_variability_sdnn"
     RR_INTERVAL = "rr_interval"
@@ -35,6 +36,16 @@ class Metric(StrEnum):
     FLIGHTS_CLIMBED = "flights_climbed"
     ALTITUDE_GAIN = "altitude_gain"
     ALTITUDE_CHANGE = "altitude_change"
+    SPEED = "speed"
+    SPEED_AVERAGE = "speed_average"
+    SPEED_MAX = "speed_max"
+    WALKING_SPEED = "walking_speed"
+    CADENCE = "cadence"
+    CADENCE_AVERAGE = "cadence_average"
+    CADENCE_MAX = "cadence_max"
+    POWER = "power"
+    POWER_AVERAGE = "power_average"
+    POWER_MAX = "power_max"
     ACTIVE_ENERGY = "active_energy"
     BASAL_ENERGY = "basal_energy"
     TOTAL_ENERGY = "total_energy"
@@ -76,13 +87,25 @@ class Metric(StrEnum):
     BODY_FAT = "body_fat"
     BMI = "bmi"
     LEAN_BODY_MASS = "lean_body_mass"
+    MUSCLE_MASS = "muscle_mass"
+    BONE_MASS = "bone_mass"
+    BODY_WATER = "body_water"
+    WAIST_CIRCUMFERENCE = "waist_circumference"
     BLOOD_PRESSURE_SYSTOLIC = "blood_pressure_systolic"
     BLOOD_PRESSURE_DIASTOLIC = "blood_pressure_diastolic"
     BLOOD_GLUCOSE = "blood_glucose"
+    KETONES = "ketones"
     HYDRATION = "hydration"
     CARBOHYDRATES = "carbohydrates"
     PROTEIN = "protein"
     FAT = "fat"
+    SATURATED_FAT = "saturated_fat"
+    FIBER = "fiber"
+    SUGAR = "sugar"
+    ALCOHOL = "alcohol"
+    SODIUM = "sodium"
+    CHOLESTEROL = "cholesterol"
+    CAFFEINE = "caffeine"
     PERCENT_RECORDED = "percent_recorded"
 
 
@@ -112,6 +135,7 @@ METRICS: dict[Metric, MetricSpec] = {
     Metric.HEART_RATE_MAX: _spec("/min", 20, 260),
     Metric.RESTING_HEART_RATE: _spec("/min", 25, 150, "40443-4"),
     Metric.WALKING_HEART_RATE: _spec("/min", 30, 220),
+    Metric.HEART_RATE_RECOVERY: _spec("/min", 0, 150),
     Metric.HRV_RMSSD: _spec("ms", 3, 300),
     Metric.HRV_SDNN: _spec("ms", 3, 400, "80404-7"),
     Metric.RR_INTERVAL: _spec("ms", 200, 3000),
@@ -127,6 +151,16 @@ METRICS: dict[Metric, MetricSpec] = {
     Metric.FLIGHTS_CLIMBED: _spec("{flights}", 0, 5_000),
     Metric.ALTITUDE_GAIN: _spec("m", 0, 20_000),
     Metric.ALTITUDE_CHANGE: _spec("m", -20_000, 20_000),
+    Metric.SPEED: _spec("m/s", 0, 70),
+    Metric.SPEED_AVERAGE: _spec("m/s", 0, 70),
+    Metric.SPEED_MAX: _spec("m/s", 0, 100),
+    Metric.WALKING_SPEED: _spec("m/s", 0, 5),
+    Metric.CADENCE: _spec("/min", 0, 300),
+    Metric.CADENCE_AVERAGE: _spec("/min", 0, 300),
+    Metric.CADENCE_MAX: _spec("/min", 0, 400),
+    Metric.POWER: _spec("W", 0, 3_000),
+    Metric.POWER_AVERAGE: _spec("W", 0, 3_000),
+    Metric.POWER_MAX: _spec("W", 0, 5_000),
     Metric.ACTIVE_ENERGY: _spec("kcal", 0, 20_000),
     Metric.BASAL_ENERGY: _spec("kcal", 0, 10_000),
     Metric.TOTAL_ENERGY: _spec("kcal", 0, 25_000),
@@ -168,13 +202,25 @@ METRICS: dict[Metric, MetricSpec] = {
     Metric.BODY_FAT: _spec("%", 1, 80),
     Metric.BMI: _spec("kg/m2", 8, 120, "39156-5"),
     Metric.LEAN_BODY_MASS: _spec("kg", 2, 300),
+    Metric.MUSCLE_MASS: _spec("kg", 1, 200),
+    Metric.BONE_MASS: _spec("kg", 0.3, 20),
+    Metric.BODY_WATER: _spec("%", 20, 85),
+    Metric.WAIST_CIRCUMFERENCE: _spec("m", 0.3, 2.5),
     Metric.BLOOD_PRESSURE_SYSTOLIC: _spec("mm[Hg]", 50, 300, "8480-6"),
     Metric.BLOOD_PRESSURE_DIASTOLIC: _spec("mm[Hg]", 20, 200, "8462-4"),
     Metric.BLOOD_GLUCOSE: _spec("mg/dL", 10, 1000, "2339-0"),
+    Metric.KETONES: _spec("mg/dL", 0, 400),
     Metric.HYDRATION: _spec("mL", 0, 20_000),
     Metric.CARBOHYDRATES: _spec("g", 0, 5_000),
     Metric.PROTEIN: _spec("g", 0, 3_000),
     Metric.FAT: _spec("g", 0, 3_000),
+    Metric.SATURATED_FAT: _spec("g", 0, 1_000),
+    Metric.FIBER: _spec("g", 0, 500),
+    Metric.SUGAR: _spec("g", 0, 3_000),
+    Metric.ALCOHOL: _spec("g", 0, 1_000),
+    Metric.SODIUM: _spec("mg", 0, 100_000),
+    Metric.CHOLESTEROL: _spec("mg", 0, 20_000),
+    Metric.CAFFEINE: _spec("mg", 0, 10_000),
     Metric.PERCENT_RECORDED: _spec("%", 0, 100),
 }
 
