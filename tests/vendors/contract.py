@@ -1,0 +1,176 @@
+"""What every vendor adapter must hold, whoever the vendor is.
+
+A vendor's test module subclasses `VendorContract` and says what the vendor sends; the
+tests come from here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
+from biometrics.vendors import base
+from biometrics.vendors.base import StoredDelivery, Understanding
+from tests.vendors.deliveries import FIXTURES, NOW, Case, answer
+from tests.vendors.mutations import mutated
+from tests.vendors.proof_contract import ProofContract
+from tests.vendors.soundness import assert_sound
+
+NOT_JSON = (b"", b" ", b"not json", b"{", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000)
+
+
+class VendorContract(ProofContract):
+    """The obligations of an adapter; `slug` and these variables say which one's."""
+
+    # A genuine body of a type that this vendor may send one day, None where it has none.
+    unknown_type: ClassVar[bytes | None]
+    # Fixture files that are no deliveries, with the reason.
+    not_deliveries: ClassVar[Mapping[str, str]] = {}
+    # The owner of the personal token, for vendors that prove a person by one.
+    token_owner: ClassVar[str | None] = None
+
+    def stored(self, case: Case) -> StoredDelivery:
+        """Carry a case through the envelope to what normalising gets to see."""
+        request = self.request(case)
+        envelope = self.adapter.envelope(request, account_id=self.token_owner)
+        kept = {k: v for k, v in request.headers if k in self.adapter.kept_headers}
+        return StoredDelivery(
+            vendor=self.slug,
+            account_id=envelope.account_id,
+            event_type=envelope.event_type,
+            headers=kept,
+            body=case.body,
+            received_at=NOW,
+            documents=case.documents,
+        )
+
+    # What it is
+
+    @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:12]))
+    def test_a_body_that_is_not_json_is_malformed(self, body: bytes) -> None:
+        request = self.request(Case(name="not json", body=body))
+        with pytest.raises(MalformedPayloadError):
+            self.adapter.envelope(request, account_id=self.token_owner)
+
+    def test_an_unknown_type_is_ignored_with_a_reason(self) -> None:
+        if self.unknown_type is None:
+            pytest.skip("has one type of delivery")
+        case = Case(name="unknown", body=self.unknown_type)
+        request = self.request(case)
+        envelope = self.adapter.envelope(request, account_id=self.token_owner)
+        assert envelope.ignored
+        understanding = self.adapter.understand(self.stored(case))
+        assert understanding.ignored
+        assert not understanding.records
+
+    def test_the_envelope_is_stable_and_fits_its_columns(
+        self, subtests: pytest.Subtests
+    ) -> None:
+        for case in self.cases():
+            with subtests.test(case.name):
+                request = self.request(case)
+                first = self.adapter.envelope(request, account_id=self.token_owner)
+                second = self.adapter.envelope(request, account_id=self.token_owner)
+                assert first == second
+                assert first.account_id in first.dedupe_key
+                assert 0 < len(first.dedupe_key) <= 400
+                assert len(first.account_id) <= 200
+                assert 0 < len(first.event_type) <= 80
+                assert len(first.reference or "") <= 200
+
+    def test_other_bytes_are_another_delivery(self) -> None:
+        keys = {
+            self.adapter.envelope(
+                self.request(case), account_id=self.token_owner
+            ).dedupe_key
+            for case in self.cases()
+        }
+        assert len(keys) == len(self.cases())
+
+    def test_the_declared_event_types_are_the_tested_ones(self) -> None:
+        envelopes = [
+            self.adapter.envelope(self.request(case), account_id=self.token_owner)
+            for case in self.cases()
+        ]
+        tested = {e.event_type for e in envelopes if e.ignored is None}
+        assert tested == self.adapter.event_types
+
+    def test_the_sample_of_the_folder_is_a_delivery(self) -> None:
+        folder = Path(base.__file__).parent / self.slug
+        case = Case(name="sample", body=(folder / "sample.json").read_bytes())
+        envelope = self.adapter.envelope(
+            self.request(case), account_id=self.token_owner
+        )
+        assert envelope.ignored is None
+        assert envelope.event_type in self.adapter.event_types
+
+    # What it says
+
+    def test_every_fixture_is_used(self) -> None:
+        files = {path.name for path in (FIXTURES / self.slug).glob("*.json")}
+        used = {name for case in self.cases() for name in case.fixtures}
+        assert used | set(self.not_deliveries) == files
+        assert not used & set(self.not_deliveries)
+
+    def test_every_case_is_understood(self, subtests: pytest.Subtests) -> None:
+        for case in self.cases():
+            with subtests.test(case.name):
+                understanding = self.adapter.understand(self.stored(case))
+                assert understanding == self.adapter.understand(self.stored(case))
+                assert_sound(understanding, now=NOW)
+
+    @settings(
+        deadline=None,
+        max_examples=300,
+        suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+    )
+    @given(data=st.data())
+    def test_no_mutation_escapes_or_becomes_a_number(self, data: st.DataObject) -> None:
+        case = data.draw(st.sampled_from(self.cases()), label="case")
+        try:
+            stored = self.stored(_mutate(case, data))
+        except MalformedPayloadError:
+            return
+        understanding = self._understand_or_park(stored)
+        assert_sound(understanding, now=NOW)
+
+    def _understand_or_park(self, stored: StoredDelivery) -> Understanding:
+        try:
+            return self.adapter.understand(stored)
+        except UnreadableDeliveryError as error:
+            parked_at = error.field
+        assert parked_at
+        return Understanding()
+
+
+def _mutate(case: Case, data: st.DataObject) -> Case:
+    target = data.draw(st.integers(-1, len(case.documents) - 1), label="document")
+    if target == -1:
+        body = data.draw(mutated(case.body), label="body")
+        return Case(
+            name=case.name, body=body, headers=case.headers, documents=case.documents
+        )
+    documents = list(case.documents)
+    old = documents[target]
+    if not _is_json(old.body):
+        return case
+    body = data.draw(mutated(old.body), label="answer")
+    documents[target] = answer(body, url=old.url, status=old.status)
+    return Case(
+        name=case.name, body=case.body, headers=case.headers, documents=tuple(documents)
+    )
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True

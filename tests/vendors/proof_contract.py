@@ -1,0 +1,143 @@
+"""What every adapter owes on the question who sent a delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+import pytest
+
+from biometrics.errors import SignatureError
+from biometrics.vendors.base import Credentials, InboundRequest, VendorAdapter
+from biometrics.vendors.registry import get_adapter
+from tests import signer
+from tests.vendors.deliveries import NOW, SECRET, Case, make_request
+from tests.vendors.vectors import load_vectors
+
+
+class ProofContract:
+    """The half of `VendorContract` that is about signatures and tokens."""
+
+    slug: ClassVar[str]
+
+    def cases(self) -> Sequence[Case]:
+        """Return at least one delivery of every event type that the adapter declares."""
+        raise NotImplementedError
+
+    @property
+    def adapter(self) -> VendorAdapter:
+        return get_adapter(self.slug)
+
+    def request(self, case: Case, *, at: datetime = NOW) -> InboundRequest:
+        """Return the case as a genuine sender posts it."""
+        proof = signer.headers(self.slug, secret=SECRET, body=case.body, at=at)
+        sent = [*case.headers.items(), *proof.items()]
+        return make_request(self.slug, body=case.body, headers=sent)
+
+    def _refused(self, request: InboundRequest, *, secrets: Sequence[str]) -> str:
+        credentials = Credentials(secrets=secrets, tolerance_s=300)
+        with pytest.raises(SignatureError) as caught:
+            self.adapter.verify(request, credentials=credentials)
+        return caught.value.reason
+
+    def _signed_case(self) -> Case:
+        if self.adapter.personal_tokens:
+            pytest.skip("proves the person by a token, signs nothing")
+        return self.cases()[0]
+
+    def test_every_vector_gets_its_verdict(self, subtests: pytest.Subtests) -> None:
+        self._signed_case()
+        vectors = load_vectors(self.slug)
+        assert vectors
+        for vector in vectors:
+            headers = [(k.lower(), v) for k, v in vector.headers.items()]
+            request = make_request(
+                self.slug, body=vector.body, headers=headers, at=vector.now
+            )
+            with subtests.test(vector.name):
+                if vector.valid:
+                    slot = self.adapter.verify(
+                        request,
+                        credentials=Credentials(
+                            secrets=[vector.secret], tolerance_s=300
+                        ),
+                    )
+                    assert slot == 0
+                else:
+                    self._refused(request, secrets=[vector.secret])
+
+    def test_any_active_secret_proves_the_sender_and_is_named(self) -> None:
+        request = self.request(self._signed_case())
+        for secrets, slot in [([SECRET, "new"], 0), (["old", SECRET], 1)]:
+            credentials = Credentials(secrets=secrets, tolerance_s=300)
+            assert self.adapter.verify(request, credentials=credentials) == slot
+        self._refused(request, secrets=["old", "new"])
+        self._refused(request, secrets=[])
+
+    def test_the_window_is_closed_on_both_sides(self) -> None:
+        case = self._signed_case()
+        for seconds, welcome in [(299, True), (301, False)]:
+            for at in (
+                NOW - timedelta(seconds=seconds),
+                NOW + timedelta(seconds=seconds),
+            ):
+                request = self.request(case, at=at)
+                if welcome:
+                    credentials = Credentials(secrets=[SECRET], tolerance_s=300)
+                    assert self.adapter.verify(request, credentials=credentials) == 0
+                else:
+                    self._refused(request, secrets=[SECRET])
+
+    def test_tampering_is_refused(self) -> None:
+        request = self.request(self._signed_case())
+        for body in (b"", request.body + b" ", request.body[:-1], request.body[::-1]):
+            changed = make_request(self.slug, body=body, headers=request.headers)
+            self._refused(changed, secrets=[SECRET])
+        for headers in _spoilt_headers(self._proof()):
+            changed = make_request(self.slug, body=request.body, headers=headers)
+            self._refused(changed, secrets=[SECRET])
+
+    def test_an_empty_body_is_refused_even_when_signed(self) -> None:
+        self._signed_case()
+        request = self.request(Case(name="empty", body=b""))
+        self._refused(request, secrets=[SECRET])
+
+    def test_a_personal_token_is_read_once_and_as_sent(self) -> None:
+        if not self.adapter.personal_tokens:
+            pytest.skip("signs, carries no personal token")
+        request = self.request(self.cases()[0])
+        assert self.adapter.presented_token(request) == SECRET
+        bare = make_request(self.slug, body=request.body, headers=[])
+        assert self.adapter.presented_token(bare) is None
+        doubled = make_request(
+            self.slug, body=request.body, headers=[*request.headers, *request.headers]
+        )
+        with pytest.raises(SignatureError):
+            self.adapter.presented_token(doubled)
+
+    def _proof(self) -> list[tuple[str, str]]:
+        body = self.cases()[0].body
+        return list(signer.headers(self.slug, secret=SECRET, body=body, at=NOW).items())
+
+
+def _spoilt_headers(
+    proof: Sequence[tuple[str, str]],
+) -> Iterator[list[tuple[str, str]]]:
+    """Yield the proof with each header gone, doubled, and holding something else."""
+    for index, (name, value) in enumerate(proof):
+        others = [pair for at, pair in enumerate(proof) if at != index]
+        yield others
+        yield [*proof, (name, value)]
+        for text in (
+            "",
+            " ",
+            "\u00e4\u20ac",
+            "\ud800",
+            "\x00",
+            "t=1,v1=00",
+            "x" * 10_000,
+        ):
+            yield [*others, (name, text)]
+        yield [*others, (name, value[:-1])]
+        yield [*others, (name, value + "\u0661")]
