@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from biometrics.catalogue import Metric, plausible
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
-from biometrics.vendors.base import Problem, ReadingValue
+from biometrics.vendors.base import Problem, ReadingValue, Series
 
 # Deeper nesting than any vendor sends; a bound keeps hostile bodies cheap.
 _MAX_DEPTH = 64
@@ -106,13 +107,16 @@ def dig(document: object, path: str) -> object:
 
 
 def text(document: object, path: str, *, limit: int = 200) -> str | None:
-    """Return non-empty text (or a whole number as text) at the path, else None."""
+    """Return short printable text (or a whole number as text) at the path, else None.
+
+    Control characters, of which databases refuse some, are no part of any id or name.
+    """
     value = dig(document, path)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not value or len(value) > limit:
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
         return None
-    return value
+    return value if value.isprintable() else None
 
 
 def extract(
@@ -149,3 +153,21 @@ def scaled(raw: object, *, metric: Metric, scale: float = 1.0) -> float | None:
         return plausible(metric, round(raw * scale, 9))
     except (OverflowError, ValueError):
         return None
+
+
+def irregular_series(
+    metric: Metric,
+    points: Sequence[tuple[datetime, float]],
+    *,
+    context: str | None = None,
+) -> Series:
+    """Return a series of at least one point, each a time and a plausible value."""
+    ordered = sorted(points, key=lambda point: point[0])
+    start = ordered[0][0]
+    return Series(
+        metric=metric,
+        start=start,
+        values=tuple(value for _, value in ordered),
+        offsets_s=tuple(round((at - start).total_seconds(), 6) for at, _ in ordered),
+        context=context,
+    )
