@@ -60,6 +60,7 @@ class Metric(StrEnum):
     NON_WEAR_DURATION = "non_wear_duration"
     MET_AVERAGE = "met_average"
     MET = "met"
+    MET_MINUTES = "met_minutes"
     SLEEP_DURATION = "sleep_duration"
     SLEEP_DEEP = "sleep_deep"
     SLEEP_LIGHT = "sleep_light"
@@ -70,6 +71,8 @@ class Metric(StrEnum):
     SLEEP_EFFICIENCY = "sleep_efficiency"
     SLEEP_CONSISTENCY = "sleep_consistency"
     SLEEP_DISTURBANCES = "sleep_disturbances"
+    SLEEP_RESTLESS_PERIODS = "sleep_restless_periods"
+    SLEEP_CYCLES = "sleep_cycles"
     SLEEP_NEED = "sleep_need"
     SLEEP_SCORE = "sleep_score"
     READINESS_SCORE = "readiness_score"
@@ -175,6 +178,7 @@ METRICS: dict[Metric, MetricSpec] = {
     Metric.NON_WEAR_DURATION: _spec("s", 0, _DAY_S),
     Metric.MET_AVERAGE: _spec("{MET}", 0, 30),
     Metric.MET: _spec("{MET}", 0, 30),
+    Metric.MET_MINUTES: _spec("{MET}.min", 0, 20_000),
     Metric.SLEEP_DURATION: _spec("s", 0, _DAY_S),
     Metric.SLEEP_DEEP: _spec("s", 0, _DAY_S),
     Metric.SLEEP_LIGHT: _spec("s", 0, _DAY_S),
@@ -185,6 +189,8 @@ METRICS: dict[Metric, MetricSpec] = {
     Metric.SLEEP_EFFICIENCY: _spec("%", 1, 100),
     Metric.SLEEP_CONSISTENCY: _spec("%", 0, 100),
     Metric.SLEEP_DISTURBANCES: _spec("{events}", 0, 500),
+    Metric.SLEEP_RESTLESS_PERIODS: _spec("{events}", 0, 2_000),
+    Metric.SLEEP_CYCLES: _spec("{cycles}", 0, 30),
     Metric.SLEEP_NEED: _spec("s", 0, _DAY_S),
     Metric.SLEEP_SCORE: _spec("{score}", 0, 100),
     Metric.READINESS_SCORE: _spec("{score}", 0, 100),

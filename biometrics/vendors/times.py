@@ -84,3 +84,8 @@ def parse_day(text: object) -> date | None:
 def credible(moment: Moment, *, now: datetime) -> bool:
     """Say whether a record of this time can exist: after 2000, not days ahead."""
     return _EARLIEST <= moment.at <= now + _AHEAD
+
+
+def credible_day(day: date, *, now: datetime) -> bool:
+    """Say whether a record of this calendar date can exist, wherever on earth."""
+    return _EARLIEST.date() <= day <= (now + _AHEAD).date()
