@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from biometrics.catalogue import Metric, plausible
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
-from biometrics.vendors.base import Problem, ReadingValue, Series
+from biometrics.vendors.base import JsonScalar, Problem, ReadingValue, Series
 
 # Deeper nesting than any vendor sends; a bound keeps hostile bodies cheap.
 _MAX_DEPTH = 64
@@ -34,6 +34,28 @@ class Field:
     scale: float = 1.0
     context: str | None = None
     zero_is_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A short fact that is no measurement: attribute `name` = vendor value at `path`.
+
+    `labels` is a list of short texts, joined by commas. A number must lie within
+    `bounds`, both of which are possible values.
+    """
+
+    name: str
+    path: str
+    form: Literal["text", "labels", "flag", "number"] = "text"
+    bounds: tuple[float, float] = (0.0, 100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a document gave: attributes, and a problem for each that did not fit."""
+
+    attributes: dict[str, JsonScalar]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +172,51 @@ def scaled(raw: object, *, metric: Metric, scale: float = 1.0) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
     try:
-        return plausible(metric, round(raw * scale, 9))
+        # Adding zero turns the -0.0 of a negative scale into 0.0.
+        return plausible(metric, round(raw * scale, 9) + 0.0)
     except (OverflowError, ValueError):
         return None
+
+
+def collect_facts(document: object, rows: Sequence[Fact]) -> Facts:
+    """Read a table of facts against a document.
+
+    Absent, null and empty ones are silent; a value of another form is missing and
+    reported.
+    """
+    attributes: dict[str, JsonScalar] = {}
+    problems: list[Problem] = []
+    for row in rows:
+        raw = dig(document, row.path)
+        if raw is None or raw == []:
+            continue
+        value = _fact(document, row, raw)
+        if value is None:
+            problems.append(Problem(field=row.path, reason=f"no {row.form}"))
+        else:
+            attributes[row.name] = value
+    return Facts(attributes=attributes, problems=tuple(problems))
+
+
+def _fact(document: object, row: Fact, raw: object) -> JsonScalar:
+    if row.form == "text":
+        return text(document, row.path)
+    if row.form == "flag":
+        return raw if isinstance(raw, bool) else None
+    if row.form == "labels":
+        return _joined(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    low, high = row.bounds
+    return raw if low <= raw <= high else None
+
+
+def _joined(raw: object) -> str | None:
+    if not isinstance(raw, list):
+        return None
+    labels = [text({"label": item}, "label", limit=60) for item in raw]
+    joined = ",".join(label for label in labels if label)
+    return joined if 0 < len(joined) <= 200 else None
 
 
 def irregular_series(
