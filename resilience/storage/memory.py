@@ -1,0 +1,78 @@
+"""Circuits in this process alone: for tests, scripts and single-process use."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from resilience.machine import Machine
+from resilience.protocol import LOG_LENGTH, LOG_START, Command, LogEntry, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from resilience.policy import BreakerPolicy
+
+
+class MemoryStore:
+    """A store without a server. It never fails and is shared by threads."""
+
+    def __init__(self, *, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._machines: dict[str, Machine] = {}
+        self._logs: dict[str, deque[LogEntry]] = {}
+
+    def decide(self, *, name: str, policy: BreakerPolicy, command: Command) -> Reply:
+        """Answer one command in one atomic step."""
+        with self._lock:
+            now_ms = self._now_ms()
+            machine = self._machines.get(name)
+            created = machine is None
+            if machine is None:
+                machine = Machine.fresh(
+                    breaker=name, mode=policy.initial_mode, now_ms=now_ms
+                )
+                self._machines[name] = machine
+            reply = machine.decide(command=command, policy=policy, now_ms=now_ms)
+            self._append(name, reply)
+        return dataclasses.replace(reply, created=created)
+
+    def log(self, *, name: str, after: str) -> list[LogEntry]:
+        """Return the logged transitions that follow the entry `after`, oldest first."""
+        with self._lock:
+            entries = list(self._logs.get(name, ()))
+        return [entry for entry in entries if _order(entry.entry_id) > _order(after)]
+
+    def last_entry(self, *, name: str) -> str:
+        """Return the id of the newest log entry, or `LOG_START` for an empty log."""
+        with self._lock:
+            entries = self._logs.get(name)
+            return entries[-1].entry_id if entries else LOG_START
+
+    def names(self) -> list[str]:
+        """Return every circuit that the store has heard of, sorted."""
+        with self._lock:
+            return sorted(self._machines)
+
+    def clear(self) -> None:
+        """Forget every circuit."""
+        with self._lock:
+            self._machines.clear()
+            self._logs.clear()
+
+    def _append(self, name: str, reply: Reply) -> None:
+        transition = reply.transition
+        if transition is None:
+            return
+        entries = self._logs.setdefault(name, deque(maxlen=LOG_LENGTH))
+        # The epoch of a circuit only grows, so it orders the log like a stream's id.
+        entry_id = f"{transition.epoch}-0"
+        entries.append(LogEntry(entry_id=entry_id, transition=transition))
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    major, _, minor = entry_id.partition("-")
+    return int(major), int(minor or 0)
