@@ -7,10 +7,13 @@ import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from dj_db_conn_pool.core import pool_container
+from django.conf import settings
 from django.db import connections
 from kombu import Queue
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
@@ -59,3 +62,20 @@ def forget_inherited_connections(**_kwargs: Any) -> None:
     for alias in connections:
         if pool_container.has(alias):
             pool_container.get(alias).dispose(close=False)
+
+
+@worker_ready.connect
+def serve_metrics(**_kwargs: Any) -> None:
+    """Serve this worker host's metrics, all its processes added up."""
+    if not settings.WORKER_METRICS_PORT:
+        return
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    start_http_server(settings.WORKER_METRICS_PORT, addr="127.0.0.1", registry=registry)
+
+
+@worker_process_shutdown.connect
+def forget_gauges(pid: int, **_kwargs: Any) -> None:
+    """Take the gauges of a process that ended out of the sum."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]

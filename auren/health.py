@@ -2,9 +2,151 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, JsonResponse
+import hmac
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector
+
+from biometrics import nudges, selectors, tasks
+from biometrics.intake import runtime as intake
+from resilience import get_breaker
+
+_LAG_LIMIT = timedelta(seconds=60)
+_TIMEOUT_S = 0.5
 
 
 def health(_request: HttpRequest) -> JsonResponse:
     """Answer that this process serves requests; looks at nothing else."""
     return JsonResponse({"status": "healthy", "service": "biometric-bridge"})
+
+
+def ready(_request: HttpRequest) -> JsonResponse:
+    """Say whether this process can accept deliveries (503 when not) and what ails.
+
+    Redis, Kafka, workers and lag only degrade: a balancer must not stop intake, which
+    keeps working, because something behind it is away.
+    """
+    if intake.is_closing():
+        return JsonResponse(
+            {"status": "stopping", "reasons": ["shutting_down"]}, status=503
+        )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return JsonResponse({"status": "unready", "reasons": ["database"]}, status=503)
+    reasons = [name for name, well in _CHECKS.items() if not well()]
+    status = "degraded" if reasons else "ready"
+    return JsonResponse({"status": status, "reasons": reasons})
+
+
+def _redis_well() -> bool:
+    try:
+        return bool(nudges.connect().ping())
+    except redis.RedisError:
+        return False
+
+
+def _workers_well() -> bool:
+    try:
+        return tasks.worker_seen()
+    except redis.RedisError:
+        return False
+
+
+def _kafka_well() -> bool:
+    if get_breaker("kafka").snapshot().state != "closed":
+        return False
+    for server in settings.KAFKA_BOOTSTRAP_SERVERS:
+        host, _, port = server.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_S):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
+
+
+def _lag_well() -> bool:
+    now = timezone.now()
+    oldest = selectors.oldest_due(now=now)
+    return all(age is None or age < _LAG_LIMIT for age in oldest.values())
+
+
+_CHECKS: dict[str, Callable[[], bool]] = {
+    "redis": _redis_well,
+    "kafka": _kafka_well,
+    "workers": _workers_well,
+    "lag": _lag_well,
+}
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Return the metrics of all web processes of this host and what the tables tell."""
+    if not _may_read_metrics(request):
+        return JsonResponse(
+            {"error": "forbidden", "detail": "See METRICS_ALLOWED_IPS, METRICS_TOKEN."},
+            status=403,
+        )
+    registry = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        body = generate_latest(registry)
+    else:
+        body = generate_latest(REGISTRY)
+    tables = CollectorRegistry()
+    tables.register(TableCollector())
+    return HttpResponse(
+        body + generate_latest(tables), content_type=CONTENT_TYPE_LATEST
+    )
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if settings.METRICS_TOKEN and scheme.lower() == "bearer":
+        return hmac.compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    return any(
+        address in ipaddress.ip_network(allowed, strict=False)
+        for allowed in settings.METRICS_ALLOWED_IPS
+    )
+
+
+class TableCollector(Collector):
+    """Gauges read from the database at each scrape, the same on every host."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield queue depths and ages by partial index; cost does not grow with history."""
+        now = timezone.now()
+        depth = GaugeMetricFamily(
+            "biobridge_queue_depth",
+            "Rows that wait, by queue and status.",
+            labels=["queue", "status"],
+        )
+        for (queue, status), count in selectors.queue_depths().items():
+            depth.add_metric([queue, status], count)
+        yield depth
+        age = GaugeMetricFamily(
+            "biobridge_queue_oldest_seconds",
+            "Age of the oldest row that is due.",
+            labels=["queue"],
+        )
+        for queue, oldest in selectors.oldest_due(now=now).items():
+            age.add_metric([queue], oldest.total_seconds() if oldest else 0.0)
+        yield age

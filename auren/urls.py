@@ -1,11 +1,16 @@
+"""Where requests go; /webhooks/ and /api/v1/sdk/ never come here in production."""
+
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from auren import health
 
 urlpatterns = [
     path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
+    path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("", include("biometrics.urls")),
 ]

@@ -1,0 +1,56 @@
+"""The web process: webhooks on a slim path, Django for staff, a socket for live numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
+
+from django.core.asgi import get_asgi_application
+
+_django = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+
+from auren import celery as _celery  # noqa: E402, F401 - nudges use the configured app
+from biometrics.handler import PREFIXES, WebhookHandler  # noqa: E402
+from biometrics.intake import runtime as intake  # noqa: E402
+from biometrics.realtime.routing import websocket_urlpatterns  # noqa: E402
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+_webhooks = WebhookHandler()
+_live = AllowedHostsOriginValidator(
+    AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+)
+
+
+async def application(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Route one connection; Channels' own router knows no lifespan, so we do."""
+    kind = scope["type"]
+    if kind == "lifespan":
+        await _lifespan(receive, send)
+    elif kind == "websocket":
+        await _live(scope, receive, send)
+    elif scope["path"].startswith(PREFIXES):
+        await _webhooks(scope, receive, send)
+    else:
+        await _django(scope, receive, send)  # type: ignore[arg-type]
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Start the intake before the first request; flush it before the process ends."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            intake.current()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await intake.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

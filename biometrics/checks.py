@@ -1,0 +1,64 @@
+"""System checks: what would make the bridge fail later fails at the start instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
+
+from biometrics.vendors.registry import VENDORS, all_adapters
+
+
+@register("biometrics")
+def check_secrets(**_: Any) -> list[CheckMessage]:
+    """Every signing vendor has a secret, and every secret belongs to a vendor."""
+    found: list[CheckMessage] = [
+        checks.Warning(
+            f"{adapter.title}: no signing secret, its webhooks are answered 503.",
+            hint=f"Set AUREN_WEBHOOK_SECRET_{adapter.slug.upper()}.",
+            id="biometrics.W001",
+        )
+        for adapter in all_adapters()
+        if not adapter.personal_tokens
+        and not settings.AUREN_WEBHOOK_SECRETS.get(adapter.slug)
+    ]
+    found += [
+        Error(
+            f"AUREN_WEBHOOK_SECRET_{slug.upper()}: there is no vendor {slug!r}.",
+            hint=f"Known are {', '.join(sorted(VENDORS))}.",
+            id="biometrics.E001",
+        )
+        for slug in settings.AUREN_WEBHOOK_SECRETS
+        if slug not in VENDORS
+    ]
+    return found
+
+
+@register("biometrics")
+def check_token_keys(**_: Any) -> list[CheckMessage]:
+    """Vendors' tokens can be encrypted."""
+    found: list[CheckMessage] = []
+    if not settings.AUREN_TOKEN_KEYS:
+        found.append(
+            Error(
+                "AUREN_TOKEN_KEYS is not set: vendors' tokens could not be encrypted.",
+                hint="Make one: python -c 'from cryptography.fernet import Fernet; "
+                "print(Fernet.generate_key().decode())'",
+                id="biometrics.E002",
+            )
+        )
+    for position, key in enumerate(settings.AUREN_TOKEN_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            found.append(
+                Error(
+                    f"AUREN_TOKEN_KEYS: key {position} is no Fernet key.",
+                    hint="A Fernet key is 32 bytes in url-safe base64.",
+                    id="biometrics.E003",
+                )
+            )
+    return found

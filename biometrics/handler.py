@@ -1,0 +1,175 @@
+"""The slim ASGI handler of the webhook paths.
+
+Django's own handler writes bodies to a temporary file and takes thread hops for signals
+and logging on every request. Nothing on these paths uses Django's database connections,
+so none of it is needed: the body is read into memory under the vendor's cap, the view
+runs on the loop, the answer leaves in two messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve, set_urlconf
+
+from biometrics import ingest
+from biometrics.errors import OverloadedError, UnknownVendorError
+from biometrics.intake import runtime as intake
+from biometrics.vendors.base import MIB
+from biometrics.vendors.registry import get_adapter
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+PREFIXES = ("/webhooks/", "/api/v1/sdk/")
+
+
+class _RefusedBodyError(Exception):
+    """The body is not read to its end; carries the answer."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.response = HttpResponse(
+            orjson.dumps({"error": code, "detail": detail}),
+            status=status,
+            content_type="application/json",
+            headers={"Connection": "close"},
+        )
+        if status == 503:
+            self.response["Retry-After"] = "1"
+
+
+class _DisconnectedError(Exception):
+    """The sender went away before the body was complete."""
+
+
+class WebhookHandler(ASGIHandler):
+    """Serves the paths of `PREFIXES`; everything else belongs to the stock handler."""
+
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Use no middleware: these paths have no session, no cookie, no template."""
+        self._middleware_chain = convert_exception_to_response(
+            self._get_response_async  # type: ignore[attr-defined]
+        )
+
+    async def __call__(
+        self, scope: Mapping[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Answer one request."""
+        gate = intake.current().gate
+        reader = _BodyReader(scope=scope, receive=receive, gate=gate)
+        try:
+            body = await reader.read()
+            response = await self._respond(scope, body)
+        except _RefusedBodyError as refusal:
+            response = refusal.response
+        except _DisconnectedError:
+            return
+        finally:
+            gate.release(reader.reserved)
+        await _send(response, send)
+
+    async def _respond(self, scope: Mapping[str, Any], body: bytes) -> HttpResponseBase:
+        set_urlconf(settings.ROOT_URLCONF)
+        request = ASGIRequest(scope, io.BytesIO())
+        # Set directly: DATA_UPLOAD_MAX_MEMORY_SIZE is for forms, the cap was checked.
+        request._body = body  # noqa: SLF001
+        response: HttpResponseBase = await self._middleware_chain(request)  # type: ignore[misc]
+        return response
+
+
+class _BodyReader:
+    """Reads one body within the vendor's cap, the deadline and the byte budget."""
+
+    def __init__(
+        self, *, scope: Mapping[str, Any], receive: Receive, gate: intake.Gate
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._gate = gate
+        self.reserved = 0
+
+    async def read(self) -> bytes:
+        """Return the whole body; raises _RefusedBodyError or _DisconnectedError."""
+        cap = _cap(self._scope["path"])
+        announced = self._announced()
+        if announced is not None and announced > cap:
+            raise _too_large(cap)
+        try:
+            return await asyncio.wait_for(
+                self._collect(cap), settings.INTAKE_READ_TIMEOUT_S
+            )
+        except TimeoutError:
+            raise _RefusedBodyError(
+                408, "too_slow", "The body did not arrive in time; send it again."
+            ) from None
+
+    async def _collect(self, cap: int) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _DisconnectedError
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > cap:
+                raise _too_large(cap)
+            self._reserve(len(chunk))
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _reserve(self, size: int) -> None:
+        try:
+            self._gate.reserve(size)
+        except OverloadedError as error:
+            raise _RefusedBodyError(503, "busy", str(error)) from error
+        self.reserved += size
+
+    def _announced(self) -> int | None:
+        for name, value in self._scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                return int(value)
+        return None
+
+
+def _cap(path: str) -> int:
+    """Return the body cap of the vendor that a path belongs to."""
+    try:
+        vendor = resolve(path, settings.ROOT_URLCONF).kwargs["vendor"]
+        return ingest.body_cap(get_adapter(vendor))
+    except (Resolver404, KeyError, UnknownVendorError):
+        return MIB
+
+
+def _too_large(cap: int) -> _RefusedBodyError:
+    return _RefusedBodyError(
+        413, "too_large", f"Bodies for this address may have {cap} bytes."
+    )
+
+
+async def _send(response: HttpResponseBase, send: Send) -> None:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.items()
+    ]
+    content = getattr(response, "content", b"")
+    headers.append((b"content-length", str(len(content)).encode()))
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": headers,
+        }
+    )
+    await send({"type": "http.response.body", "body": content})

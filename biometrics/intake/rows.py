@@ -1,0 +1,80 @@
+"""What intake writes, and what a store for it promises."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from biometrics.errors import BiometricsError
+
+_DELIVERIES = uuid5(NAMESPACE_URL, "urn:auren:delivery")
+
+
+class RowRefusedError(BiometricsError):
+    """The database refuses the content of a row; the same row will fail again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """One authenticated request, ready to be stored. `received_at` is aware UTC."""
+
+    vendor: str
+    account_id: str
+    reference: str
+    event_type: str
+    dedupe_key: str
+    shard: int
+    body: bytes
+    headers: Mapping[str, str]
+    traceparent: str
+    secret_slot: int
+    received_at: datetime
+    status: str
+    error_code: str = ""
+    error: str = ""
+
+    @property
+    def public_id(self) -> UUID:
+        """The id that the sender is told; a duplicate has the same one."""
+        return uuid5(_DELIVERIES, f"{self.vendor}\n{self.dedupe_key}")
+
+
+RejectedCounts = Counter[tuple[str, datetime]]
+
+
+class IntakeStore(Protocol):
+    """Where deliveries are kept. One loop owns a store; calls do not overlap."""
+
+    async def insert(
+        self, rows: Sequence[DeliveryRow], *, rejected: RejectedCounts
+    ) -> list[bool]:
+        """Store what is new in one transaction and count everything in the same one.
+
+        Returns, row by row, whether it is new; the second copy within `rows` is a
+        duplicate. `rejected` are requests to be counted by (vendor, minute). When this
+        returns, the new rows survive a crash of the database.
+
+        Raises StoreUnavailableError when the database is away or too slow (the outcome is
+        then unknown and no row may be acknowledged), RowRefusedError when the content of
+        a row is the reason.
+        """
+        ...
+
+    async def insert_large(self, row: DeliveryRow) -> bool:
+        """Store one big row without keeping small ones waiting; as `insert`."""
+        ...
+
+    async def account_of_token(self, sha256: str) -> str | None:
+        """Return the account that a personal token is bound to.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up connections and threads."""
+        ...

@@ -1,0 +1,143 @@
+"""Telling the workers that a shard has work, cheaply and without ever waiting for it.
+
+At most one message per shard and step is outstanding: a marker in Redis says so, and the
+task that takes the message removes it first. A lost nudge costs seconds: the sweep finds
+the work. Nothing here may slow a caller, so a thread does it within a quarter second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from functools import cache
+
+import redis
+from celery import current_app
+from django.conf import settings
+from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+PROCESS_TASK = "biometrics.process_shard"
+PUBLISH_TASK = "biometrics.publish_shard"
+_TIMEOUT_S = 0.25
+_MARKER_S = 15
+_QUEUE = {False: "auren", True: "auren-urgent"}
+
+
+def marker(task: str, shard: int, *, urgent: bool) -> str:
+    """Return the name of the key that says "a message for this shard is on its way"."""
+    return f"auren:nudge:{task}:{shard}:{'urgent' if urgent else 'normal'}"
+
+
+class Nudger:
+    """Sends nudges from one thread; asking it costs a set update."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._wanted: set[tuple[str, int, bool]] = set()
+        self._signal = threading.Condition()
+        self._redis = connect()
+        threading.Thread(target=self._run, name="nudger", daemon=True).start()
+
+    @property
+    def usable(self) -> bool:
+        """A fork does not inherit the thread."""
+        return self._pid == os.getpid()
+
+    def ask(self, task: str, shards: Iterable[int], *, urgent: bool) -> None:
+        """Have the shards nudged soon; returns at once."""
+        with self._signal:
+            self._wanted.update((task, shard, urgent) for shard in shards)
+            self._signal.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._signal:
+                while not self._wanted:
+                    self._signal.wait()
+                wanted, self._wanted = self._wanted, set()
+            try:
+                send(wanted, client=self._redis)
+            except (redis.RedisError, OperationalError, OSError) as error:
+                logger.warning(
+                    "nudge.lost",
+                    extra={"count": len(wanted), "error": type(error).__name__},
+                )
+
+
+@cache
+def connect() -> redis.Redis:
+    """Return a client that gives up after a quarter second and never retries.
+
+    redis-py itself drops sockets that a fork inherited.
+    """
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int:
+    """Send what is not outstanding yet; returns how many messages went out.
+
+    Raises redis.RedisError or kombu's OperationalError.
+    """
+    sent = 0
+    with current_app.connection_for_write() as connection:
+        connection.transport_options = {
+            **(connection.transport_options or {}),
+            "socket_timeout": _TIMEOUT_S,
+            "socket_connect_timeout": _TIMEOUT_S,
+        }
+        for task, shard, urgent in sorted(wanted):
+            key = marker(task, shard, urgent=urgent)
+            if not client.set(key, 1, nx=True, ex=_MARKER_S):
+                continue
+            current_app.send_task(
+                task,
+                kwargs={"shard": shard, "urgent": urgent},
+                queue=_QUEUE[urgent],
+                connection=connection,
+                retry=False,
+            )
+            sent += 1
+    return sent
+
+
+def taken(task: str, shard: int, *, urgent: bool) -> None:
+    """Note that a message arrived, so that the next wish sends a new one.
+
+    Called before the work: a row stored from now on gets its own message.
+    """
+    try:
+        connect().delete(marker(task, shard, urgent=urgent))
+    except redis.RedisError as error:
+        # The marker runs out by itself.
+        logger.warning("nudge.marker_kept", extra={"error": type(error).__name__})
+
+
+_nudger: Nudger | None = None
+
+
+def _current() -> Nudger:
+    global _nudger  # noqa: PLW0603 - one thread per process
+    if _nudger is None or not _nudger.usable:
+        _nudger = Nudger()
+    return _nudger
+
+
+def nudge_processing(shards: Iterable[int], *, urgent: bool = False) -> None:
+    """Ask for steps 4 to 7 on these shards."""
+    _current().ask(PROCESS_TASK, shards, urgent=urgent)
+
+
+def nudge_publishing(shards: Iterable[int], *, urgent: bool = False) -> None:
+    """Ask for step 8 on these shards."""
+    _current().ask(PUBLISH_TASK, shards, urgent=urgent)

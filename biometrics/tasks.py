@@ -1,0 +1,97 @@
+"""What Celery runs. A message names a shard; the work itself lies in the database.
+
+A lost message costs seconds (the sweep), a doubled one nothing (the lease). Tasks take
+keyword arguments and ignore unknown ones, so that old workers survive new callers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+
+import redis
+from celery import shared_task
+from django.utils import timezone
+
+from biometrics import ledger, metrics, nudges, pipeline, retention
+from biometrics.publishing import relay
+from resilience import apply_operator_modes, backfill_transitions
+
+logger = logging.getLogger(__name__)
+
+# Long enough to amortise a lease, short enough that shards share the processes.
+_BUDGET_S = 1.0
+_WORKER_SEEN = "auren:worker-seen"
+_WORKER_SEEN_S = 20
+
+
+@shared_task(name=nudges.PROCESS_TASK)
+def process_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
+    """Carry the due deliveries of a shard through to the outbox."""
+    nudges.taken(nudges.PROCESS_TASK, shard, urgent=urgent)
+    with metrics.PROCESS_SECONDS.time():
+        outcome = pipeline.process_shard(
+            shard=shard, now=timezone.now, budget_s=_BUDGET_S
+        )
+    nudges.nudge_publishing(outcome.publish_shards - outcome.urgent_shards)
+    nudges.nudge_publishing(outcome.urgent_shards, urgent=True)
+    if outcome.more_due:
+        nudges.nudge_processing([shard])
+
+
+@shared_task(name=nudges.PUBLISH_TASK)
+def publish_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
+    """Hand the pending messages of a shard to Kafka."""
+    nudges.taken(nudges.PUBLISH_TASK, shard, urgent=urgent)
+    outcome = relay.publish_shard(
+        shard=shard, now=timezone.now, deadline=time.monotonic() + _BUDGET_S
+    )
+    if outcome.more_due:
+        nudges.nudge_publishing([shard])
+
+
+@shared_task(name="biometrics.sweep")
+def sweep(**_: Any) -> None:
+    """Nudge every shard that has due work: whatever got lost is found here."""
+    now = timezone.now()
+    nudges.nudge_processing(pipeline.due_process_shards(now=now))
+    nudges.nudge_publishing(relay.due_publish_shards(now=now))
+    try:
+        nudges.connect().set(_WORKER_SEEN, now.isoformat(), ex=_WORKER_SEEN_S)
+    except redis.RedisError as error:
+        logger.warning("sweep.unseen", extra={"error": type(error).__name__})
+
+
+def worker_seen() -> bool:
+    """Say whether a worker swept within the last seconds; raises redis.RedisError."""
+    return nudges.connect().get(_WORKER_SEEN) is not None
+
+
+@shared_task(name="biometrics.check_ledger")
+def check_ledger(**_: Any) -> None:
+    """Compare what intake counted with what lies in the tables."""
+    balance = ledger.balance(now=timezone.now(), hours=24)
+    metrics.LEDGER_IMBALANCE.set(balance.imbalance)
+    if balance.imbalance:
+        logger.error("ledger.imbalance", extra={"imbalance": balance.imbalance})
+
+
+@shared_task(name="biometrics.roll_up_counts")
+def roll_up_counts(**_: Any) -> None:
+    """Fold the counters of past minutes and processes into hours."""
+    ledger.roll_up(before=timezone.now() - timedelta(hours=2))
+
+
+@shared_task(name="biometrics.keep_breakers")
+def keep_breakers(**_: Any) -> None:
+    """Store transitions that no process stored; re-apply modes after a wiped Redis."""
+    backfill_transitions()
+    apply_operator_modes()
+
+
+@shared_task(name="biometrics.retain", queue="auren-slow")
+def retain(**_: Any) -> None:
+    """Drop raw bytes and published messages that have served their time."""
+    retention.retain(now=timezone.now(), limit_s=30.0)

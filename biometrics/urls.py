@@ -1,0 +1,21 @@
+"""Addresses of step 1: one pattern for all vendors, and what their senders expect."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from biometrics.vendors.registry import all_adapters
+from biometrics.views import WebhookView
+
+_view = WebhookView.as_view()
+
+urlpatterns = [
+    path("webhooks/<slug:vendor>", _view, name="webhook"),
+    path("webhooks/<slug:vendor>/", _view),
+    *(
+        path(f"{alias}{slash}", _view, {"vendor": adapter.slug})
+        for adapter in all_adapters()
+        for alias in adapter.url_aliases
+        for slash in ("", "/")
+    ),
+]
