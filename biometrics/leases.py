@@ -1,0 +1,113 @@
+"""Who works on a shard: one holder for each step and shard, taken over when it dies.
+
+A lease is a row. It is taken by a conditional UPDATE that raises its token; every later
+write of the holder first updates the row where the token is still its own, so a holder
+that slept past its time cannot write any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+
+from biometrics.errors import BiometricsError
+from biometrics.models import ShardLease
+from biometrics.models.outbox import LeaseStep
+
+LEASE_SECONDS = 30.0
+_BEHIND = timedelta(seconds=5)
+_BEGINNING = datetime.fromtimestamp(0, tz=UTC)
+
+
+class LeaseLostError(BiometricsError):
+    """Somebody else holds the lease now: stop, write nothing more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A lease in hand; `token` proves it."""
+
+    step: LeaseStep
+    shard: int
+    token: int
+
+
+@contextmanager
+def transact() -> Iterator[None]:
+    """Open a transaction that cannot hold a lease's row for long, whatever happens.
+
+    PostgreSQL ends the transaction of a process that stopped in the middle; SQLite has
+    one writer at a time and waits for it.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SET LOCAL lock_timeout = '2s';"
+                    "SET LOCAL idle_in_transaction_session_timeout = '20s'"
+                )
+        yield
+
+
+def take(
+    *, step: LeaseStep, shard: int, now: datetime, seconds: float = LEASE_SECONDS
+) -> Lease | None:
+    """Take the lease when it is free or has run out, None when somebody holds it."""
+    mine = ShardLease.objects.filter(step=step, shard=shard)
+    with transact():
+        taken = mine.filter(until__lte=now).update(
+            token=F("token") + 1, until=now + timedelta(seconds=seconds)
+        )
+        if not taken and not mine.exists():
+            ensure()
+            taken = mine.filter(until__lte=now).update(
+                token=F("token") + 1, until=now + timedelta(seconds=seconds)
+            )
+        if not taken:
+            return None
+        return Lease(step=step, shard=shard, token=mine.get().token)
+
+
+def hold(*, lease: Lease, now: datetime, seconds: float = LEASE_SECONDS) -> None:
+    """Prove and prolong the lease: the first write of every transaction of a holder.
+
+    Raises LeaseLostError; the caller's transaction must then not commit. Holds the
+    lease's row locked until that transaction ends.
+    """
+    if not _mine(lease).update(until=now + timedelta(seconds=seconds)):
+        message = f"The lease on {lease.step} shard {lease.shard} was taken over."
+        raise LeaseLostError(message)
+
+
+def release(*, lease: Lease, now: datetime, after: float = 0.0) -> bool:
+    """Give the lease back, free for others `after` seconds from now.
+
+    False when it had been lost already, which harms nobody.
+    """
+    # A little in the past: the next taker's clock may be a moment behind ours.
+    until = now + timedelta(seconds=after) if after else now - _BEHIND
+    return bool(_mine(lease).update(until=until))
+
+
+def ensure() -> None:
+    """Make sure that every shard has its leases."""
+    ShardLease.objects.bulk_create(
+        (
+            ShardLease(step=step, shard=shard, until=_BEGINNING)
+            for step in LeaseStep
+            for shard in range(settings.SHARDS)
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def _mine(lease: Lease) -> QuerySet[ShardLease]:
+    return ShardLease.objects.filter(
+        step=lease.step, shard=lease.shard, token=lease.token
+    )

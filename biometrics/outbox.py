@@ -1,0 +1,229 @@
+"""Step 7: messages wait here, in each person's order, until the relay has sent them.
+
+Whoever appends or changes a person's messages holds that person's row lock
+(`Subject`), so ids rise in the order of commits. Many rows are always locked in the
+order of their ids, so that appending and relaying cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from biometrics.errors import BiometricsError
+from biometrics.messages import NewMessage
+from biometrics.models import AuditEntry, OutboxMessage, ParkedQueue, Subject
+from biometrics.models.outbox import MessageStatus, Priority
+from biometrics.shards import shard_of
+
+__all__ = ["NewMessage", "OutboxError", "append", "park", "retry", "skip", "withdraw"]
+
+_UNPUBLISHED = (MessageStatus.PENDING, MessageStatus.IN_BATCH, MessageStatus.PARKED)
+
+
+class OutboxError(BiometricsError):
+    """The outbox was asked for something that its rules forbid; says what to do."""
+
+
+def append(*, messages: Sequence[NewMessage], now: datetime) -> set[int]:
+    """Add messages in the order given; return the shards that have new work.
+
+    Call it in the transaction that stores what the messages tell, with the rows of all
+    their subjects locked. A message of higher priority lifts the person's unpublished
+    messages to its own priority, so that it can go first without overtaking them.
+    Messages of a person whose queue is parked wait with it.
+    """
+    if not connection.in_atomic_block:
+        message = "outbox.append needs the transaction of the rows that it tells about."
+        raise OutboxError(message)
+    if not messages:
+        return set()
+    priorities = _lifted_in_batch(messages)
+    _lift(messages)
+    parked = _parked_among({message.subject for message in messages})
+    rows = [
+        _row(message, priority=priority, parked=parked, now=now)
+        for message, priority in zip(messages, priorities, strict=True)
+    ]
+    OutboxMessage.objects.bulk_create(rows)
+    return {row.shard for row in rows if row.status == MessageStatus.PENDING}
+
+
+def park(*, subject: UUID, from_id: int, reason: str, now: datetime) -> int:
+    """Hold a person's messages back from `from_id` on; return how many.
+
+    Takes the person's lock; call it inside a transaction that holds no lease yet.
+    """
+    _lock(subject)
+    rows = _in_order(
+        OutboxMessage.objects.filter(
+            subject=subject, id__gte=from_id, status=MessageStatus.PENDING
+        )
+    )
+    rows.update(status=MessageStatus.PARKED, probe=False, batch=None)
+    OutboxMessage.objects.filter(id=from_id).update(error=reason[:500])
+    shard = shard_of(str(subject))
+    ParkedQueue.objects.update_or_create(
+        subject=subject,
+        defaults={
+            "shard": shard,
+            "from_id": from_id,
+            "reason": reason[:500],
+            "since": now,
+        },
+    )
+    return OutboxMessage.objects.filter(
+        subject=subject, status=MessageStatus.PARKED
+    ).count()
+
+
+def retry(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
+    """Let a parked person's messages flow again; return how many are due now."""
+    with transaction.atomic():
+        queue = _parked_queue(subject)
+        count = _release(queue)
+        _audit(queue, "outbox.retry", actor=actor, reason=reason, now=now, count=count)
+    return count
+
+
+def skip(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
+    """Give up the message that a person's queue is parked at; let the others flow.
+
+    The message becomes `dead` and keeps the reason. Returns how many are due now.
+    """
+    if not reason.strip():
+        message = "Skipping a message needs a reason (--reason)."
+        raise OutboxError(message)
+    with transaction.atomic():
+        queue = _parked_queue(subject)
+        OutboxMessage.objects.filter(
+            id=queue.from_id, status=MessageStatus.PARKED
+        ).update(status=MessageStatus.DEAD, error=f"skipped: {reason}"[:500])
+        count = _release(queue)
+        _audit(queue, "outbox.skip", actor=actor, reason=reason, now=now, count=count)
+    return count
+
+
+def withdraw(*, subject: UUID) -> int:
+    """Delete what a person has waiting here; return how many messages.
+
+    Call it with the person's row locked. Raises OutboxError while some are in an open
+    batch: they may be on their way, so wait until the relay has decided.
+    """
+    mine = OutboxMessage.objects.filter(subject=subject)
+    waiting = _in_order(
+        mine.filter(status__in=[MessageStatus.PENDING, MessageStatus.PARKED])
+    )
+    if mine.filter(status=MessageStatus.IN_BATCH).exists():
+        message = "Messages of this person are being published; try again in seconds."
+        raise OutboxError(message)
+    count, _ = waiting.delete()
+    ParkedQueue.objects.filter(subject=subject).delete()
+    return count
+
+
+def _row(
+    message: NewMessage, *, priority: Priority, parked: set[UUID], now: datetime
+) -> OutboxMessage:
+    held = message.subject in parked
+    return OutboxMessage(
+        ce_id=message.ce_id,
+        shard=shard_of(str(message.subject)),
+        subject=message.subject,
+        topic=message.topic,
+        event_type=message.event_type,
+        headers=dict(message.headers),
+        value=message.value,
+        priority=priority,
+        status=MessageStatus.PARKED if held else MessageStatus.PENDING,
+        event_id=message.event_id,
+        alert_id=message.alert_id,
+        created_at=now,
+    )
+
+
+def _lifted_in_batch(messages: Sequence[NewMessage]) -> list[Priority]:
+    """Return each message's own priority, or that of a later one of the same person."""
+    highest: dict[UUID, Priority] = {}
+    lifted = []
+    for message in reversed(messages):
+        own = Priority[message.priority]
+        highest[message.subject] = max(own, highest.get(message.subject, own))
+        lifted.append(highest[message.subject])
+    return lifted[::-1]
+
+
+def _lift(messages: Iterable[NewMessage]) -> None:
+    """Raise what these persons have unpublished, an open batch included.
+
+    Rows of an open batch come back with the higher priority if the batch fails.
+    """
+    wanted: defaultdict[Priority, set[UUID]] = defaultdict(set)
+    for message in messages:
+        priority = Priority[message.priority]
+        if priority > Priority.NORMAL:
+            wanted[priority].add(message.subject)
+    for priority in sorted(wanted, reverse=True):
+        rows = OutboxMessage.objects.filter(
+            subject__in=wanted[priority],
+            status__in=_UNPUBLISHED,
+            priority__lt=priority,
+        )
+        _in_order(rows).update(priority=priority)
+
+
+def _in_order(rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
+    """Lock the rows in the order of their ids; return exactly the locked ones."""
+    locked = rows.order_by("id").select_for_update().values_list("id", flat=True)
+    return OutboxMessage.objects.filter(id__in=list(locked))
+
+
+def _parked_among(subjects: set[UUID]) -> set[UUID]:
+    queues = ParkedQueue.objects.filter(subject__in=subjects)
+    return set(queues.values_list("subject", flat=True))
+
+
+def _lock(subject: UUID) -> None:
+    # An erased person has no row any more, and nobody appends for them either.
+    Subject.objects.select_for_update().filter(id=subject).first()
+
+
+def _parked_queue(subject: UUID) -> ParkedQueue:
+    _lock(subject)
+    queue = ParkedQueue.objects.filter(subject=subject).first()
+    if queue is None:
+        message = f"Nothing of {subject} is parked; see manage.py outbox parked."
+        raise OutboxError(message)
+    return queue
+
+
+def _release(queue: ParkedQueue) -> int:
+    rows = _in_order(
+        OutboxMessage.objects.filter(subject=queue.subject, status=MessageStatus.PARKED)
+    )
+    count = rows.update(status=MessageStatus.PENDING)
+    ParkedQueue.objects.filter(subject=queue.subject).delete()
+    return count
+
+
+def _audit(
+    queue: ParkedQueue, verb: str, *, actor: str, reason: str, now: datetime, count: int
+) -> None:
+    detail: Mapping[str, object] = {
+        "from_id": queue.from_id,
+        "parked_because": queue.reason,
+        "released": count,
+    }
+    AuditEntry.objects.create(
+        at=now,
+        actor=actor,
+        verb=verb,
+        target=f"subject {queue.subject}",
+        reason=reason[:500],
+        detail=detail,
+    )
