@@ -20,7 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from biometrics import nudges, selectors, tasks
+from biometrics import nudges, selectors
 from biometrics.intake import runtime as intake
 from resilience import get_breaker
 
@@ -62,7 +62,7 @@ def _redis_well() -> bool:
 
 def _workers_well() -> bool:
     try:
-        return tasks.worker_seen()
+        return nudges.worker_seen()
     except redis.RedisError:
         return False
 

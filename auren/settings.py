@@ -256,21 +256,26 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         "recovery_timeout": 10,
         "recovery_cap": 120,
         "success_threshold": 2,
-        "lease_seconds": 30,
+        "call_timeout": 20,
+        # The broker answered, however it judged the record.
+        "success": ["biometrics.errors.PermanentPublishError"],
     },
     "vendor": {
         "failure_threshold": 5,
         "recovery_timeout": 60,
         "recovery_cap": 600,
         "success_threshold": 2,
-        "lease_seconds": max(10.0, 1.5 * VENDOR_TIMEOUT_S),
+        "call_timeout": VENDOR_TIMEOUT_S,
+        "success": ["biometrics.errors.VendorRefusedError"],
     },
     "database": {
         "failure_threshold": 3,
         "recovery_timeout": 1,
         "recovery_cap": 5,
         "success_threshold": 1,
-        "lease_seconds": 10,
+        "call_timeout": INTAKE_COMMIT_TIMEOUT_S,
+        # The database answered: this row is at fault.
+        "success": ["biometrics.intake.rows.RowRefusedError"],
     },
 }
 

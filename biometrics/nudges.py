@@ -26,6 +26,8 @@ PROCESS_TASK = "biometrics.process_shard"
 PUBLISH_TASK = "biometrics.publish_shard"
 _TIMEOUT_S = 0.25
 _MARKER_S = 15
+_WORKER_SEEN = "auren:worker-seen"
+_WORKER_SEEN_S = 20
 _QUEUE = {False: "auren", True: "auren-urgent"}
 
 
@@ -109,6 +111,19 @@ def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int
             )
             sent += 1
     return sent
+
+
+def mark_worker() -> None:
+    """Leave a sign that a worker is at work; it fades within seconds."""
+    try:
+        connect().set(_WORKER_SEEN, 1, ex=_WORKER_SEEN_S)
+    except redis.RedisError as error:
+        logger.warning("worker.unseen", extra={"error": type(error).__name__})
+
+
+def worker_seen() -> bool:
+    """Say whether a worker left its sign lately; raises redis.RedisError."""
+    return connect().get(_WORKER_SEEN) is not None
 
 
 def taken(task: str, shard: int, *, urgent: bool) -> None:

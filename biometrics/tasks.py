@@ -11,20 +11,18 @@ import time
 from datetime import timedelta
 from typing import Any
 
-import redis
 from celery import shared_task
 from django.utils import timezone
 
 from biometrics import ledger, metrics, nudges, pipeline, retention
 from biometrics.publishing import relay
+from biometrics.realtime.broadcast import broadcast_numbers
 from resilience import apply_operator_modes, backfill_transitions
 
 logger = logging.getLogger(__name__)
 
 # Long enough to amortise a lease, short enough that shards share the processes.
 _BUDGET_S = 1.0
-_WORKER_SEEN = "auren:worker-seen"
-_WORKER_SEEN_S = 20
 
 
 @shared_task(name=nudges.PROCESS_TASK)
@@ -39,6 +37,7 @@ def process_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
     nudges.nudge_publishing(outcome.urgent_shards, urgent=True)
     if outcome.more_due:
         nudges.nudge_processing([shard])
+    broadcast_numbers(now=timezone.now())
 
 
 @shared_task(name=nudges.PUBLISH_TASK)
@@ -50,6 +49,7 @@ def publish_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
     )
     if outcome.more_due:
         nudges.nudge_publishing([shard])
+    broadcast_numbers(now=timezone.now())
 
 
 @shared_task(name="biometrics.sweep")
@@ -58,15 +58,8 @@ def sweep(**_: Any) -> None:
     now = timezone.now()
     nudges.nudge_processing(pipeline.due_process_shards(now=now))
     nudges.nudge_publishing(relay.due_publish_shards(now=now))
-    try:
-        nudges.connect().set(_WORKER_SEEN, now.isoformat(), ex=_WORKER_SEEN_S)
-    except redis.RedisError as error:
-        logger.warning("sweep.unseen", extra={"error": type(error).__name__})
-
-
-def worker_seen() -> bool:
-    """Say whether a worker swept within the last seconds; raises redis.RedisError."""
-    return nudges.connect().get(_WORKER_SEEN) is not None
+    nudges.mark_worker()
+    broadcast_numbers(now=now)
 
 
 @shared_task(name="biometrics.check_ledger")
