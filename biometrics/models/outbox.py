@@ -158,6 +158,12 @@ class ShardLease(models.Model):
     )
     is_clean = models.BooleanField(default=True)
     next_seq = models.BigIntegerField(default=1)
+    published_seq = models.BigIntegerField(
+        default=0, help_text="Newest batch known to be in Kafka; 0 before the first."
+    )
+    progress_at = models.DateTimeField(
+        null=True, blank=True, help_text="When progress was last committed to Kafka."
+    )
     alarm = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -188,6 +194,7 @@ class BridgeIdentity(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     database_id = models.UUIDField(default=uuid4, editable=False)
+    shards = models.IntegerField(help_text="What SHARDS was when work was stored.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
