@@ -15,19 +15,20 @@ from os import getpid
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from resilience.answer import UNFED
 from resilience.errors import CircuitBreakerOpen
 from resilience.permit import Permit
-from resilience.process import UNFED, Process
+from resilience.process import Process
 from resilience.protocol import Op
 from resilience.snapshot import Snapshot, snapshot_of
 from resilience.states import Action, Mode, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from resilience.answer import Answer
     from resilience.policy import BreakerPolicy
-    from resilience.process import Answer
     from resilience.protocol import Observer, Store, Transition
 
 Params = ParamSpec("Params")
@@ -54,6 +55,7 @@ class CircuitBreaker:
         observer: Observer,
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
+        peers: Callable[[], Sequence[CircuitBreaker]] = tuple,
     ) -> None:
         self.name = name
         self.policy = policy
@@ -67,9 +69,10 @@ class CircuitBreaker:
             observer=observer,
             clock=clock,
             wall_ms=wall_ms,
+            peers=lambda: [p._process for p in peers() if p is not self],
         )
         self._observer = observer
-        self._process = self._new_process()
+        self._process: Process = self._new_process()
 
     def __repr__(self) -> str:
         return f"CircuitBreaker({self.name!r})"

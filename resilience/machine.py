@@ -39,7 +39,7 @@ class Machine:
     reason: str = ""
     mode_reason: str = ""
     leases: dict[str, int] = field(default_factory=dict)
-    buckets: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    buckets: dict[int, tuple[int, int]] = field(default_factory=dict)
     # A stand-in numbers its own changes below zero: no store ever does, so a call
     # admitted by it cannot be taken for one of the store's.
     stand_in: bool = False
@@ -121,25 +121,26 @@ class Machine:
         """Add calls to the rate window of a closed circuit."""
         if self.state is not State.CLOSED or not policy.by_rate:
             return
-        index = now_ms // bucket_ms(policy)
-        slot = index % WINDOW_BUCKETS
-        held, old_calls, old_failures = self.buckets.get(slot, (index, 0, 0))
-        if held != index:
-            old_calls = old_failures = 0
-        self.buckets[slot] = (index, old_calls + calls, old_failures + failures)
+        live, last = self._live_buckets(policy, now_ms)
+        old_calls, old_failures = live.get(last, (0, 0))
+        live[last] = (old_calls + calls, old_failures + failures)
+        self.buckets = live
 
-    def _window(self, policy: BreakerPolicy, now_ms: int) -> tuple[int, int]:
+    def _live_buckets(
+        self, policy: BreakerPolicy, now_ms: int
+    ) -> tuple[dict[int, tuple[int, int]], int]:
         last = now_ms // bucket_ms(policy)
-        live = [
-            b for b in self.buckets.values() if last - WINDOW_BUCKETS < b[0] <= last
-        ]
-        return sum(b[1] for b in live), sum(b[2] for b in live)
+        first = last - WINDOW_BUCKETS + 1
+        live = {i: pair for i, pair in self.buckets.items() if first <= i <= last}
+        return live, last
 
     def trips(self, policy: BreakerPolicy, now_ms: int) -> bool:
         """Return whether the failures counted so far open the circuit."""
         if policy.failure_rate is None:
             return self.failures >= policy.failure_threshold
-        calls, failures = self._window(policy, now_ms)
+        live, _ = self._live_buckets(policy, now_ms)
+        calls = sum(pair[0] for pair in live.values())
+        failures = sum(pair[1] for pair in live.values())
         return calls >= policy.minimum_calls and failures >= policy.failure_rate * calls
 
 

@@ -1,4 +1,4 @@
-"""What one process knows of one circuit: its cached answer, and the stand-in for a lost store."""
+"""What one process knows of one circuit, and how it asks for more."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
+from resilience.answer import UNFED, answer_from, no_answer
 from resilience.errors import StoreUnavailableError
-from resilience.machine import Machine
-from resilience.protocol import Command, Op, Reply, Transition, View
-from resilience.states import Action, Mode, Outcome, State
+from resilience.protocol import Command, Op, Question, Reply, Transition
+from resilience.stand_in import stand_in_for
+from resilience.states import Action, Mode, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from resilience.machine import Machine
     from resilience.policy import BreakerPolicy
     from resilience.protocol import Observer, Store
 
 logger = logging.getLogger(__name__)
 
-# No circuit has this era; a call admitted under it is not fed to the machine.
-UNFED = 0
 # A view older than this says nothing about the mode that a wiped store has lost.
 MODE_MEMORY_SECONDS = 2.0
 JITTER_STEPS = 1000
@@ -33,36 +33,12 @@ _SYSTEM_RANDOM = random.SystemRandom()
 Item = TypeVar("Item")
 
 
-class Answer:
-    """The answer for calls of the next moments, worked out once."""
-
-    __slots__ = ("admits", "deadline", "era", "fresh_until", "pid", "quiet", "view")
-
-    def __init__(
-        self,
-        *,
-        view: View | None,
-        pid: int,
-        fresh_until: float,
-        deadline: float | None,
-        admits: bool,
-        era: int,
-        quiet: bool,
-    ) -> None:
-        self.view = view
-        self.pid = pid
-        self.fresh_until = fresh_until
-        self.deadline = deadline
-        self.admits = admits
-        self.era = era
-        # Whether a healthy success under this answer needs no report.
-        self.quiet = quiet
-
-
 class Process:
     """The part of a breaker that must not survive a fork.
 
-    Everything but `answer` and the two deques is used under `lock`.
+    Everything but `answer` and the two deques is used under `lock`. ``peers`` are the
+    other circuits of this process: whoever asks refreshes the busy ones in the same round
+    trip, so that many circuits cost no more than one.
     """
 
     def __init__(
@@ -74,9 +50,11 @@ class Process:
         observer: Observer,
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
+        peers: Callable[[], Sequence[Process]],
     ) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
+        self.answer = no_answer(pid=self.pid)
         self.durations: deque[float] = deque()
         self.rejections: deque[None] = deque()
         self.tally = 0
@@ -86,21 +64,13 @@ class Process:
         self._observer = observer
         self._clock = clock
         self._wall_ms = wall_ms
+        self._peers = peers
         self._prefix = secrets.token_hex(8)
         self._tokens = itertools.count(1)
         self._stand_in: Machine | None = None
         self._store_ahead_ms: int | None = None
         self._unreported: deque[Transition] = deque()
         self._reporting = threading.Lock()
-        self.answer = Answer(
-            view=None,
-            pid=self.pid,
-            fresh_until=float("-inf"),
-            deadline=None,
-            admits=False,
-            era=UNFED,
-            quiet=True,
-        )
 
     @property
     def store_up(self) -> bool:
@@ -141,24 +111,20 @@ class Process:
             reply = self._ask_store(command, asked_at)
         except StoreUnavailableError:
             reply = self._ask_stand_in(command)
-        else:
-            self._leave_stand_in()
         self._learn(reply, asked_at)
         return reply
 
     def operate(self, *, action: Action, actor: str, reason: str) -> Transition:
         """Carry out an operator's action; raise when the store is away."""
-        asked_at = self._clock()
         command = Command(op=Op.OPERATE, action=action, actor=actor, reason=reason)
-        reply = self._decide(command)
-        return self._taken(reply, asked_at)
+        transition = self._tell(command)
+        assert transition is not None
+        return transition
 
     def restore(self, *, mode: Mode, actor: str, reason: str) -> Transition | None:
         """Set a mode unless it is set already; raise when the store is away."""
-        asked_at = self._clock()
         command = Command(op=Op.RESTORE, mode=mode, actor=actor, reason=reason)
-        reply = self._decide(command)
-        return None if reply.dropped else self._taken(reply, asked_at)
+        return self._tell(command)
 
     def report(self) -> None:
         """Tell the observer of transitions, in order; call it without the lock.
@@ -189,38 +155,90 @@ class Process:
             return self._policy.recovery_timeout
         return 0.0 if answer.deadline is None else max(0.0, answer.deadline - now)
 
-    def _decide(self, command: Command) -> Reply:
-        return self._store.decide(name=self._name, policy=self._policy, command=command)
-
-    def _taken(self, reply: Reply, asked_at: float) -> Transition:
-        self._leave_stand_in()
-        self._learn(reply, asked_at)
-        assert reply.transition is not None
-        return reply.transition
+    # Asking the store
 
     def _ask_store(self, command: Command, asked_at: float) -> Reply:
+        if command.op is Op.ACQUIRE:
+            reply = self._decide_with_peers(command, asked_at)
+        else:
+            reply = self._decide(command)
+        self._leave_stand_in()
+        return self._restored(reply, command, asked_at) if reply.created else reply
+
+    def _decide(self, command: Command) -> Reply:
+        return self._store.decide(self._question(command))[0]
+
+    def _question(self, command: Command) -> Question:
+        return Question(name=self._name, policy=self._policy, command=command)
+
+    def _tell(self, command: Command) -> Transition | None:
+        asked_at = self._clock()
         reply = self._decide(command)
+        self._leave_stand_in()
+        self._learn(reply, asked_at)
+        return reply.transition
+
+    def _decide_with_peers(self, command: Command, asked_at: float) -> Reply:
+        # Never waits for a peer's lock: two that ask at once would wait for each other.
+        held = [
+            peer
+            for peer in self._peers()
+            if peer.wants_refresh(asked_at) and peer.lock.acquire(blocking=False)
+        ]
+        try:
+            questions = [peer.look() for peer in held]
+            reply, *views = self._store.decide(self._question(command), *questions)
+            for peer, view in zip(held, views, strict=True):
+                peer.take(view, asked_at)
+        finally:
+            for peer in held:
+                peer.lock.release()
+        return reply
+
+    def wants_refresh(self, now: float) -> bool:
+        """Whether this circuit was used since its last question and will soon ask again."""
+        is_used = bool(self.durations or self.rejections)
+        is_old = self.answer.fresh_until - now < self._policy.view_ttl / 2
+        is_ours = self.pid == os.getpid()
+        return is_used and is_old and is_ours and self.store_up
+
+    def look(self) -> Question:
+        """Return the question that refreshes this circuit."""
+        return self._question(
+            Command(op=Op.VIEW, tally=self.tally, tally_era=self.answer.era)
+        )
+
+    def take(self, reply: Reply, asked_at: float) -> None:
+        """Learn from the answer to `look`."""
+        self.tally = 0
+        # An emptied store is for this circuit's own next question to notice.
+        if not reply.created:
+            self._learn(reply, asked_at)
+
+    def _restored(self, reply: Reply, command: Command, asked_at: float) -> Reply:
+        """Put an operator's mode back that an emptied store has lost before our eyes."""
         known = self.answer
         is_recent = known.fresh_until > asked_at - MODE_MEMORY_SECONDS
-        if not reply.created or known.view is None or not is_recent:
+        if known.view is None or not is_recent:
             return reply
-        if known.view.mode is reply.view.mode:
+        mode, reason = known.view.mode, known.view.mode_reason
+        if mode is reply.view.mode:
             return reply
-        # The store was emptied under an operator's mode, which this process just saw.
-        restored = self._decide(
-            Command(
-                op=Op.RESTORE,
-                mode=known.view.mode,
-                reason=known.view.mode_reason,
-            )
-        )
+        restored = self._decide(Command(op=Op.RESTORE, mode=mode, reason=reason))
         self._learn(restored, asked_at)
         again = command.op if command.op is Op.ACQUIRE else Op.VIEW
         return self._decide(Command(op=again, token=command.token))
 
+    # Standing alone
+
     def _ask_stand_in(self, command: Command) -> Reply:
         if self._stand_in is None:
-            self._stand_in = self._seeded()
+            self._stand_in = stand_in_for(
+                breaker=self._name,
+                policy=self._policy,
+                view=self.answer.view,
+                now_ms=self._store_now_ms(),
+            )
             self._observer.store_up(up=False)
             logger.warning("breaker.store_lost", extra={"breaker": self._name})
         reply = self._stand_in.decide(
@@ -244,41 +262,6 @@ class Process:
             logger.info("breaker.store_back", extra={"breaker": self._name})
         self._observer.store_up(up=True)
 
-    def _seeded(self) -> Machine:
-        """Return a machine that goes on from the last view."""
-        now_ms = self._store_now_ms()
-        view = self.answer.view
-        if view is None:
-            mode = self._policy.initial_mode
-            machine = Machine.fresh(breaker=self._name, mode=mode, now_ms=now_ms)
-            machine.epoch = machine.era = -1
-            machine.stand_in = True
-            return machine
-        machine = Machine(
-            breaker=self._name,
-            epoch=view.epoch,
-            era=view.era,
-            since_ms=view.since_ms,
-            mode_since_ms=view.mode_since_ms,
-            state=view.state,
-            mode=view.mode,
-            failures=view.failures,
-            successes=view.successes,
-            opens=view.opens,
-            failures_total=view.failures_total,
-            reason=view.reason,
-            mode_reason=view.mode_reason,
-            stand_in=True,
-        )
-        until_ms = view.now_ms + view.retry_after_ms
-        if view.state is State.OPEN:
-            machine.retry_at_ms = until_ms
-        elif view.state is State.HALF_OPEN:
-            # The probes of the fleet are unknown; their slots count as taken.
-            taken = self._policy.half_open_probes - view.free_probes
-            machine.leases = {f"fleet-{n}": until_ms for n in range(taken)}
-        return machine
-
     def _store_now_ms(self) -> int:
         if self._store_ahead_ms is None:
             self._store_ahead_ms = self._wall_ms() - self._clock_ms()
@@ -287,43 +270,29 @@ class Process:
     def _clock_ms(self) -> int:
         return int(self._clock() * 1000)
 
+    # Learning from an answer
+
     def _learn(self, reply: Reply, asked_at: float) -> None:
         old, view = self.answer.view, reply.view
-        self._store_ahead_ms = view.now_ms - self._clock_ms()
-        self.answer = self._answer_for(view, asked_at)
+        self.answer = answer_from(
+            view,
+            policy=self._policy,
+            pid=self.pid,
+            asked_at=asked_at,
+            now=self._clock(),
+        )
         if old is None or (old.state, old.mode) != (view.state, view.mode):
             self._observer.viewed(name=self._name, view=view)
-        if reply.lost:
-            self._observer.probes_lost(name=self._name, count=reply.lost)
-        if reply.transition is not None and self._stand_in is None:
-            self._unreported.append(reply.transition)
+        if self.store_up:
+            self._learn_from_store(reply)
         self.flush()
 
-    def _answer_for(self, view: View, asked_at: float) -> Answer:
-        fresh_until = asked_at + self._policy.view_ttl
-        deadline: float | None = None
-        admits, era, quiet = False, UNFED, True
-        if view.mode is Mode.DISABLED:
-            admits = True
-        elif view.mode is Mode.FORCED_OPEN:
-            admits = False
-        elif view.state is State.CLOSED:
-            admits, era = True, view.era
-            quiet = view.failures == 0 and not self._policy.by_rate
-        else:
-            # Counted from the receipt, so never earlier than the store meant.
-            deadline = self._clock() + view.retry_after_ms / 1000
-            fresh_until = min(fresh_until, deadline)
-            admits = view.mode is Mode.OBSERVE
-        return Answer(
-            view=view,
-            pid=self.pid,
-            fresh_until=fresh_until,
-            deadline=deadline,
-            admits=admits,
-            era=era,
-            quiet=quiet,
-        )
+    def _learn_from_store(self, reply: Reply) -> None:
+        self._store_ahead_ms = reply.view.now_ms - self._clock_ms()
+        if reply.lost:
+            self._observer.probes_lost(name=self._name, count=reply.lost)
+        if reply.transition is not None:
+            self._unreported.append(reply.transition)
 
 
 def _drained(items: deque[Item]) -> list[Item]:

@@ -123,11 +123,20 @@ class LogEntry:
     transition: Transition
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One command for one circuit."""
+
+    name: str
+    policy: BreakerPolicy
+    command: Command
+
+
 class Store(Protocol):
     """Where circuits live. Every method may raise `StoreUnavailableError`."""
 
-    def decide(self, *, name: str, policy: BreakerPolicy, command: Command) -> Reply:
-        """Answer one command in one atomic step."""
+    def decide(self, *questions: Question) -> Sequence[Reply]:
+        """Answer the questions in one round trip, each in one atomic step."""
 
     def log(self, *, name: str, after: str) -> Sequence[LogEntry]:
         """Return the logged transitions that follow the entry `after`, oldest first."""

@@ -15,10 +15,14 @@ from resilience.conf import PolicyBook, check_name
 from resilience.errors import PolicyError
 from resilience.metrics import MeteringObserver
 from resilience.storage.memory import MemoryStore
+from resilience.storage.redis import RedisStore
 
 if TYPE_CHECKING:
     from resilience.policy import BreakerPolicy
     from resilience.protocol import Observer, Store
+
+# A guarded call may wait this long, once, for a store that has gone.
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.05, 0.25
 
 
 class Registry:
@@ -28,7 +32,6 @@ class Registry:
         self.book = book
         self.store = store
         self._observer = observer
-        self._lock = threading.Lock()
         self._breakers: dict[str, CircuitBreaker] = {}
 
     def get(self, name: str, *, policy: BreakerPolicy | None = None) -> CircuitBreaker:
@@ -37,8 +40,7 @@ class Registry:
         if breaker is None:
             check_name(name)
             made = self._make(name, policy or self.book.policy_for(name))
-            with self._lock:
-                breaker = self._breakers.setdefault(name, made)
+            breaker = self._breakers.setdefault(name, made)
         if policy is not None and breaker.policy != policy:
             msg = f"The circuit {name!r} is already in use with another policy."
             raise PolicyError(msg)
@@ -66,11 +68,20 @@ class Registry:
             observer=self._observer,
             clock=time.monotonic,
             wall_ms=wall_ms,
+            peers=lambda: list(self._breakers.values()),
         )
 
 
 _lock = threading.RLock()
 _registry: Registry | None = None
+
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 - a forked child may inherit it locked
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def current() -> Registry:
@@ -109,6 +120,7 @@ def wall_ms() -> int:
 
 def check_settings() -> None:
     """Raise `ImproperlyConfigured`, naming the field, for a policy that cannot be meant."""
+    _store_timeout()
     try:
         _book().check()
     except PolicyError as error:
@@ -129,4 +141,23 @@ def _configured() -> Registry:
 
 
 def _store() -> Store:
-    return MemoryStore(now_ms=wall_ms)
+    url = getattr(settings, "RESILIENCE_REDIS_URL", "")
+    if not url:
+        return MemoryStore(now_ms=wall_ms)
+    return RedisStore(
+        url=url,
+        key_prefix=getattr(settings, "RESILIENCE_KEY_PREFIX", "cb"),
+        timeout=_store_timeout(),
+        clock=time.monotonic,
+    )
+
+
+def _store_timeout() -> float:
+    timeout = float(getattr(settings, "RESILIENCE_STORE_TIMEOUT", LONGEST_TIMEOUT))
+    if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
+        msg = (
+            f"RESILIENCE_STORE_TIMEOUT must be from {SHORTEST_TIMEOUT:g} to "
+            f"{LONGEST_TIMEOUT:g} seconds, not {timeout:g}."
+        )
+        raise ImproperlyConfigured(msg)
+    return timeout

@@ -1,0 +1,276 @@
+"""Circuits in Redis (or Valkey): one script run is one decision for the whole fleet.
+
+The client is synchronous on purpose: a loop-bound one would tie a breaker to the event
+loop that first used it. It never retries by itself and has a pool of its own, so a lost
+server costs one caller one short timeout, then nobody anything until the next attempt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from resilience.errors import StoreUnavailableError
+from resilience.machine import bucket_ms, to_ms
+from resilience.protocol import (
+    LOG_LENGTH,
+    LOG_START,
+    LogEntry,
+    Op,
+    Question,
+    Reply,
+    Transition,
+    View,
+)
+from resilience.states import Mode, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resilience.policy import BreakerPolicy
+
+logger = logging.getLogger(__name__)
+
+SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
+# An idle closed circuit has nothing to remember.
+KEEP_MS = 24 * 3600 * 1000
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+MAX_TEXT = 500
+_SYSTEM_RANDOM = random.SystemRandom()
+_OPERATOR_OPS = frozenset({Op.OPERATE, Op.RESTORE})
+
+
+class RedisStore:
+    """A store for a fleet. After an error it rests 1, 2, 4 ... 30 s before it tries again.
+
+    What operators ask for is tried at once, resting or not.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        key_prefix: str,
+        timeout: float,
+        clock: Callable[[], float],
+        script: str = SCRIPT,
+    ) -> None:
+        self._client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._prefix = key_prefix
+        self._timeout = timeout
+        self._clock = clock
+        self._script = script
+        # Redis names scripts by this digest; nothing rests on its strength.
+        self._sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        # No lock around these: it could be inherited locked by a forked child. Two
+        # threads that try at once cost one more short timeout, nothing else.
+        self._pause = 0.0
+        self._rest_until = float("-inf")
+
+    def decide(self, *questions: Question) -> list[Reply]:
+        """Answer the questions in one round trip, each in one atomic step."""
+        asked_by_operator = any(q.command.op in _OPERATOR_OPS for q in questions)
+        replies = self._guarded(
+            lambda: self._run_all(questions), even_resting=asked_by_operator
+        )
+        return [
+            _reply(question.name, cast("list[Any]", raw))
+            for question, raw in zip(questions, replies, strict=True)
+        ]
+
+    def log(self, *, name: str, after: str) -> list[LogEntry]:
+        """Return the logged transitions that follow the entry `after`, oldest first."""
+        key = self._keys(name)[2]
+        entries = self._guarded(
+            lambda: self._client.xrange(key, min=f"({after}"), even_resting=True
+        )
+        return [
+            LogEntry(entry_id=entry_id, transition=_transition(name, fields))
+            for entry_id, fields in cast("list[tuple[str, dict[str, str]]]", entries)
+        ]
+
+    def last_entry(self, *, name: str) -> str:
+        """Return the id of the newest log entry, or `LOG_START` for an empty log."""
+        key = self._keys(name)[2]
+        entries = self._guarded(
+            lambda: self._client.xrevrange(key, count=1), even_resting=True
+        )
+        found = cast("list[tuple[str, dict[str, str]]]", entries)
+        return found[0][0] if found else LOG_START
+
+    def names(self) -> list[str]:
+        """Return every circuit that the store has heard of, sorted."""
+        key = f"{self._prefix}:names"
+        members = self._guarded(lambda: self._client.smembers(key), even_resting=True)
+        return sorted(cast("set[str]", members))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _keys(self, name: str) -> tuple[str, str, str, str]:
+        circuit = f"{self._prefix}:{{{name}}}"
+        return circuit, f"{circuit}:leases", f"{circuit}:log", f"{self._prefix}:names"
+
+    def _run_all(self, questions: Sequence[Question]) -> list[Any]:
+        if len(questions) == 1:
+            return [self._run(questions[0])]
+        pipeline = self._client.pipeline(transaction=False)
+        for question in questions:
+            pipeline.evalsha(self._sha, 4, *self._parameters(question))
+        try:
+            return pipeline.execute()
+        except NoScriptError:
+            return [self._run(question) for question in questions]
+
+    def _run(self, question: Question) -> Any:
+        parameters = self._parameters(question)
+        try:
+            return self._client.evalsha(self._sha, 4, *parameters)
+        except NoScriptError:
+            return self._client.eval(self._script, 4, *parameters)
+
+    def _parameters(self, question: Question) -> list[str | int | float]:
+        return [*self._keys(question.name), *_arguments(question)]
+
+    def _guarded(self, ask: Callable[[], object], *, even_resting: bool) -> Any:
+        self._admit(even_resting=even_resting)
+        try:
+            answer = ask()
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+        if self._pause:
+            self._found()
+        return answer
+
+    def _admit(self, *, even_resting: bool) -> None:
+        if not self._pause:
+            return
+        now = self._clock()
+        if now < self._rest_until and not even_resting:
+            msg = "The breakers' Redis is away; the next attempt comes by itself."
+            raise StoreUnavailableError(msg)
+        # One caller tries; the others go on resting meanwhile.
+        self._rest_until = max(self._rest_until, now + 2 * self._timeout)
+
+    def _lost(self, error: Exception) -> StoreUnavailableError:
+        is_news = not self._pause
+        self._pause = min(self._pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
+        # Up to a fifth sooner, so that processes do not return together.
+        pause = self._pause * (1 - 0.2 * _SYSTEM_RANDOM.random())
+        self._rest_until = self._clock() + pause
+        if is_news:
+            logger.warning("breaker.redis_lost", extra={"error": type(error).__name__})
+        msg = (
+            f"The breakers' Redis did not answer ({type(error).__name__}); "
+            "see RESILIENCE_REDIS_URL."
+        )
+        return StoreUnavailableError(msg)
+
+    def _found(self) -> None:
+        self._pause = 0.0
+        self._rest_until = float("-inf")
+        logger.info("breaker.redis_found")
+
+
+def _arguments(question: Question) -> tuple[str | int | float, ...]:
+    """Return the script's arguments, in the order of its list `names`."""
+    command = question.command
+    return (
+        str(command.op),
+        command.era,
+        command.token,
+        str(command.outcome),
+        command.tally,
+        command.tally_era,
+        command.wait_ms,
+        command.jitter,
+        str(command.action),
+        str(command.mode),
+        command.actor[:MAX_TEXT],
+        command.reason[:MAX_TEXT],
+        command.error[:MAX_TEXT],
+        question.name,
+        *_policy_arguments(question.policy),
+        KEEP_MS,
+        LOG_LENGTH,
+    )
+
+
+def _policy_arguments(policy: BreakerPolicy) -> tuple[str | int | float, ...]:
+    return (
+        policy.failure_threshold,
+        0 if policy.failure_rate is None else policy.failure_rate,
+        policy.minimum_calls,
+        bucket_ms(policy),
+        to_ms(policy.recovery_timeout),
+        to_ms(policy.recovery_cap),
+        to_ms(policy.lease),
+        policy.half_open_probes,
+        policy.success_threshold,
+        str(policy.initial_mode),
+    )
+
+
+def _reply(name: str, raw: list[Any]) -> Reply:
+    fields = raw[20]
+    pairs = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Reply(
+        created=bool(raw[0]),
+        admitted=bool(raw[1]),
+        probe=bool(raw[2]),
+        dropped=bool(raw[3]),
+        lost=raw[4],
+        view=View(
+            state=State(raw[5]),
+            mode=Mode(raw[6]),
+            era=raw[7],
+            epoch=raw[8],
+            failures=raw[9],
+            successes=raw[10],
+            opens=raw[11],
+            failures_total=raw[12],
+            retry_after_ms=raw[13],
+            free_probes=raw[14],
+            since_ms=raw[15],
+            mode_since_ms=raw[16],
+            now_ms=raw[17],
+            reason=raw[18],
+            mode_reason=raw[19],
+        ),
+        transition=_transition(name, pairs) if pairs else None,
+    )
+
+
+def _transition(name: str, fields: dict[str, str]) -> Transition:
+    return Transition(
+        breaker=name,
+        epoch=int(fields["epoch"]),
+        at_ms=int(fields["at_ms"]),
+        old_state=State(fields["old_state"]),
+        new_state=State(fields["new_state"]),
+        old_mode=Mode(fields["old_mode"]),
+        new_mode=Mode(fields["new_mode"]),
+        cause=fields["cause"],
+        actor=fields["actor"],
+        reason=fields["reason"],
+        failures=int(fields["failures"]),
+        wait_ms=int(fields["wait_ms"]),
+        error=fields["error"],
+    )
