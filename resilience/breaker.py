@@ -69,7 +69,7 @@ class CircuitBreaker:
             observer=observer,
             clock=clock,
             wall_ms=wall_ms,
-            peers=lambda: [p._process for p in peers() if p is not self],
+            peers=lambda: [peer.here() for peer in peers() if peer is not self],
         )
         self._observer = observer
         self._process: Process = self._new_process()
@@ -179,7 +179,7 @@ class CircuitBreaker:
 
     def trip(self, *, retry_after: float | None = None, reason: str = "") -> None:
         """Open the circuit now, for as long as the dependency asked (429, 503)."""
-        process = self._current()
+        process = self.here()
         with process.lock:
             process.ask(Op.TRIP, wait_ms=_wait_ms(retry_after), reason=reason)
         process.report()
@@ -188,7 +188,7 @@ class CircuitBreaker:
 
     def snapshot(self) -> Snapshot:
         """Return what is known of the circuit, at most `view_ttl` old."""
-        process = self._current()
+        process = self.here()
         with process.lock:
             if self._clock() >= process.answer.fresh_until:
                 process.ask(Op.VIEW)
@@ -213,7 +213,7 @@ class CircuitBreaker:
         Raise `StoreUnavailableError` when the store is away. This changes the store only;
         `resilience.control` also keeps the operator's word.
         """
-        process = self._current()
+        process = self.here()
         with process.lock:
             transition = process.operate(action=action, actor=actor, reason=reason)
         process.report()
@@ -221,7 +221,7 @@ class CircuitBreaker:
 
     def restore(self, *, mode: Mode, actor: str, reason: str) -> Transition | None:
         """Set an operator's mode again where the store has lost it."""
-        process = self._current()
+        process = self.here()
         with process.lock:
             transition = process.restore(mode=mode, actor=actor, reason=reason)
         process.report()
@@ -229,11 +229,11 @@ class CircuitBreaker:
 
     def flush(self) -> None:
         """Hand collected counts to the observer now; they follow each question anyway."""
-        self._current().flush()
+        self.here().flush()
 
     # Inner steps
 
-    def _current(self) -> Process:
+    def here(self) -> Process:
         """Return this process' state; a forked child starts with a new one."""
         if self._process.pid != getpid():
             self._process = self._new_process()
@@ -251,7 +251,7 @@ class CircuitBreaker:
         raise self._rejection(answer, now)
 
     def _acquire_asking(self) -> Permit:
-        process = self._current()
+        process = self.here()
         with process.lock:
             permit = self._acquire_cached()
             if permit is not None:
@@ -324,7 +324,7 @@ class CircuitBreaker:
         error: BaseException | None,
         retry_after: float | None,
     ) -> None:
-        process = self._current()
+        process = self.here()
         with process.lock:
             process.ask(
                 Op.SETTLE,
