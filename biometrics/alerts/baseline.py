@@ -13,7 +13,7 @@ from datetime import date
 from math import exp, fsum, log, sqrt
 from typing import Final, Literal, TypeAlias
 
-from biometrics.alerts.nights import Night, believable, one_per_date, within
+from biometrics.alerts.nights import Night, one_per_date
 from biometrics.alerts.ruleset import Corroborator, HrvSignal, Kind, Ruleset
 
 State: TypeAlias = Literal["CALIBRATING", "PROVISIONAL", "ACTIVE"]
@@ -67,6 +67,18 @@ def _median(ordered: list[float]) -> float:
     return (ordered[half - 1] + ordered[half]) / 2
 
 
+def _believable(
+    days: list[tuple[int, float | None]], signal: Corroborator
+) -> dict[int, float]:
+    low, high, limit = signal.minimum, signal.maximum, signal.deviation_limit
+    return {
+        day: value
+        for day, value in days
+        if value is not None
+        and (low <= value <= high or (limit > 0 and -limit <= value <= limit))
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corroboration:
     """A second signal that rose together with the night's low value."""
@@ -104,28 +116,20 @@ class History:
             ("RR", ruleset.rr),
             ("TEMP", ruleset.temp),
         )
-        self._values: dict[Signal, dict[int, float]] = {
-            "HRV": {},
-            "RHR": {},
-            "RR": {},
-            "TEMP": {},
+        days = [(day.toordinal(), n) for day, n in one_per_date(nights).items()]
+        low, high = self._hrv.minimum, self._hrv.maximum
+        self._ms = {
+            day: night.value_ms
+            for day, night in days
+            if night.value_ms is not None and low <= night.value_ms <= high
         }
-        self._ms: dict[int, float] = {}
+        self._values: dict[Signal, dict[int, float]] = {
+            "HRV": {day: log(ms) for day, ms in self._ms.items()},
+            "RHR": _believable([(day, n.rhr_bpm) for day, n in days], ruleset.rhr),
+            "RR": _believable([(day, n.rr_brpm) for day, n in days], ruleset.rr),
+            "TEMP": _believable([(day, n.temp_c) for day, n in days], ruleset.temp),
+        }
         self._baselines: dict[tuple[Signal, int], Baseline | None] = {}
-        for night in one_per_date(nights).values():
-            self._keep(night)
-
-    def _keep(self, night: Night) -> None:
-        day = night.night.toordinal()
-        ms = within(night.value_ms, self._hrv.minimum, self._hrv.maximum)
-        if ms is not None:
-            self._ms[day] = ms
-            self._values["HRV"][day] = log(ms)
-        raw = (night.rhr_bpm, night.rr_brpm, night.temp_c)
-        for (name, signal), value in zip(self._signals, raw, strict=True):
-            usable = believable(value, signal)
-            if usable is not None:
-                self._values[name][day] = usable
 
     def value_ms(self, night: date) -> float | None:
         return self._ms.get(night.toordinal())

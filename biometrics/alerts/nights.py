@@ -162,13 +162,13 @@ def _stamp(night: Night) -> tuple[object, ...]:
 
 def one_per_date(nights: Iterable[Night]) -> dict[date, Night]:
     """Return the version of each night that stands."""
-    versions: dict[date, list[Night]] = {}
+    found: dict[date, Night] = {}
+    doubled: dict[date, list[Night]] = {}
     for night in nights:
-        versions.setdefault(night.night, []).append(night)
-    return {
-        day: found[0] if len(found) == 1 else newest(found)
-        for day, found in versions.items()
-    }
+        first = found.setdefault(night.night, night)
+        if first is not night:
+            doubled.setdefault(night.night, [first]).append(night)
+    return found | {day: newest(versions) for day, versions in doubled.items()}
 
 
 def series_id(*, kind: Kind, source: str, device: str) -> str:

@@ -1,0 +1,104 @@
+"""The operating curve as a picture: SVG by hand, PNG through the test browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_WIDTH, _HEIGHT = 760, 520
+_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 60, 70
+_MAX_RATE: Final = 6
+_COLOURS: Final = ("#0b6e4f", "#b5651d", "#7a3e9d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    label: str
+    rate: float  # HIGH and CRITICAL messages per healthy person-month
+    found: float  # share of events seen
+
+
+def svg(*, title: str, curves: Mapping[str, Sequence[Point]]) -> str:
+    """Return the curves as an SVG document; the larger dot is the first point."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}"'
+        ' font-family="sans-serif" font-size="13">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        f'<text x="{_LEFT}" y="28" font-size="16">{title}</text>',
+        *_axes(),
+    ]
+    for number, (name, points) in enumerate(curves.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        parts += _curve(points, colour)
+        y = _y(0) - 20 - 20 * (len(curves) - 1 - number)
+        parts.append(f'<text x="{_x(3)}" y="{y}" fill="{colour}">● {name}</text>')
+    return "\n".join([*parts, "</svg>"])
+
+
+def png(*, document: str, path: Path) -> None:
+    """Render the SVG document with the browser that the browser tests use."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - optional
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium())
+        page = browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT})
+        page.set_content(f"<style>body{{margin:0}}</style>{document}")
+        page.screenshot(path=path)
+        browser.close()
+
+
+def _chromium() -> Path | None:
+    installed = Path("/usr/bin/chromium")
+    return installed if installed.exists() else None
+
+
+def _x(rate: float) -> float:
+    return _LEFT + min(rate, _MAX_RATE) / _MAX_RATE * (_WIDTH - _LEFT - _RIGHT)
+
+
+def _y(found: float) -> float:
+    return _HEIGHT - _BOTTOM - found * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _axes() -> list[str]:
+    parts = []
+    for step in range(11):
+        y = _y(step / 10)
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"'
+            ' stroke="#ddd"/>'
+            f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{step * 10} %</text>'
+        )
+    for step in range(_MAX_RATE + 1):
+        x = _x(step)
+        parts.append(
+            f'<line x1="{x}" x2="{x}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"'
+            ' stroke="#ddd"/>'
+            f'<text x="{x}" y="{_HEIGHT - _BOTTOM + 20}"'
+            f' text-anchor="middle">{step}</text>'
+        )
+    parts.append(
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 20}"'
+        ' text-anchor="middle">HIGH and CRITICAL alerts per healthy person-month</text>'
+    )
+    return parts
+
+
+def _curve(points: Sequence[Point], colour: str) -> list[str]:
+    ordered = sorted(points, key=lambda point: point.rate)
+    path = " ".join(f"{_x(p.rate):.1f},{_y(p.found):.1f}" for p in ordered)
+    parts = [f'<polyline points="{path}" fill="none" stroke="{colour}"/>']
+    for point in points:
+        radius = 6 if point is points[0] else 3
+        x, y = _x(point.rate), _y(point.found)
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>'
+        )
+        if point is points[0]:
+            parts.append(
+                f'<text x="{x + 10:.1f}" y="{y + 16:.1f}" fill="{colour}">'
+                f"{point.label}</text>"
+            )
+    return parts
