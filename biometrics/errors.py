@@ -63,6 +63,10 @@ class VendorUnavailableError(VendorError):
         self.retry_after = retry_after
 
 
+class VendorLimitedError(VendorUnavailableError):
+    """One person's rate limit is used up (429); says nothing about the API's health."""
+
+
 class VendorRefusedError(VendorError):
     """A retry cannot help: the grant is gone or lacks a scope (401, 403).
 

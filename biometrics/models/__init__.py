@@ -13,13 +13,14 @@ from biometrics.models.outbox import (
     PublishBatch,
     ShardLease,
 )
-from biometrics.models.people import Subject, VendorConnection
+from biometrics.models.people import ErasedAccount, Subject, VendorConnection
 
 __all__ = [
     "AuditEntry",
     "BiometricEvent",
     "BridgeIdentity",
     "DeliveryDocument",
+    "ErasedAccount",
     "HrvAlert",
     "HrvNight",
     "IntakeCount",

@@ -31,7 +31,8 @@ class HrvNight(models.Model):
     """What one night said, and how it was judged with the nights before it.
 
     `night` is the local date of waking; `series_id` is kind:vendor:device class. Values
-    that were missing or not plausible are None. `verdict` holds the engine's output.
+    that were missing or not plausible are None. `record_id` and `sleep_s` tell which
+    sleep speaks for the night. `verdict` holds the engine's output.
     """
 
     subject = models.ForeignKey(
@@ -43,6 +44,8 @@ class HrvNight(models.Model):
     event = models.ForeignKey(
         BiometricEvent, null=True, on_delete=models.SET_NULL, related_name="hrv_nights"
     )
+    record_id = models.CharField(max_length=200, blank=True)
+    sleep_s = models.FloatField(null=True, blank=True)
     value_ms = models.FloatField(null=True, blank=True)
     rhr_bpm = models.FloatField(null=True, blank=True)
     rr_brpm = models.FloatField(null=True, blank=True)

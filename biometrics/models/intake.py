@@ -58,6 +58,12 @@ class WebhookDelivery(models.Model):
         max_length=12, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING
     )
     attempts = models.SmallIntegerField(default=0)
+    # The default lies in the table, since intake names only the columns that it knows.
+    unfinished = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How often work on it began without an end: its worker died.",
+    )
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     error = models.CharField(max_length=500, blank=True)

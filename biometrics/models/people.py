@@ -53,6 +53,9 @@ class VendorConnection(models.Model):
     refresh_token = models.BinaryField(null=True, editable=False)
     token_expires_at = models.DateTimeField(null=True, blank=True)
     scopes = models.CharField(max_length=500, blank=True)
+    # Who may spend the single-use refresh token now, and until when.
+    refresh_claim = models.UUIDField(null=True, editable=False)
+    refresh_claimed_until = models.DateTimeField(null=True, editable=False)
     # NULL, not "": several connections without a token must not collide.
     personal_token_sha256 = models.CharField(  # noqa: DJ001
         max_length=64, null=True, unique=True, editable=False
@@ -70,3 +73,16 @@ class VendorConnection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.vendor} of {self.subject}"
+
+
+class ErasedAccount(models.Model):
+    """A vendor account whose person was erased: nothing may create it again.
+
+    Only a keyed digest of vendor and account remains, which names nobody.
+    """
+
+    digest = models.CharField(max_length=64, unique=True)
+    erased_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.digest[:8]

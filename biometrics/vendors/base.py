@@ -105,6 +105,21 @@ class VendorApi(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSpec:
+    """Where a vendor's API is and how its grants are renewed.
+
+    `base` is what AUREN_<SLUG>_API_BASE replaces; `token_path` is relative to it (`..`
+    allowed). `refresh_fields` go into the form beside the usual four. `shared_limit`
+    says that a 429 always speaks of the application, never of one person.
+    """
+
+    base: str
+    token_path: str
+    refresh_fields: Mapping[str, str] = field(default_factory=dict)
+    shared_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDelivery:
     """A delivery as it lies on disk, with what enrichment fetched for it.
 
@@ -228,6 +243,8 @@ class VendorAdapter:
     event_types: ClassVar[frozenset[str]]
     # Notify-only vendors send ids; their documents are fetched before normalising.
     notifies_only: ClassVar[bool] = False
+    # Needed by vendors that only notify.
+    api: ClassVar[ApiSpec | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
     personal_tokens: ClassVar[bool] = False
     auto_provision: ClassVar[bool] = False
