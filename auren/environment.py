@@ -101,9 +101,12 @@ def database(name: str, default: str) -> dict[str, object]:
     value = text(name, default)
     try:
         parsed = _env.db_url_config(value)
-    except (KeyError, ValueError, ImproperlyConfigured) as error:
+    except (KeyError, ValueError, ImproperlyConfigured):
+        parsed = {}
+    if "ENGINE" not in parsed:
+        # The value is not shown: it holds a password.
         message = f"{name} is no database URL (postgres://user:password@host/name)."
-        raise ImproperlyConfigured(message) from error
+        raise ImproperlyConfigured(message)
     return dict(parsed)
 
 

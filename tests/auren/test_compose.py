@@ -1,0 +1,84 @@
+"""docker-compose.yml says what the settings and the processes expect."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+BRIDGE = ("migrate", "web", "worker", "beat")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return parsed
+
+
+def test_the_services_are_the_processes_and_their_stores(
+    compose: dict[str, Any],
+) -> None:
+    assert set(compose["services"]) == {"postgres", "redis", "kafka", *BRIDGE}
+
+
+def test_nothing_but_the_web_port_is_published(compose: dict[str, Any]) -> None:
+    published = {n: s["ports"] for n, s in compose["services"].items() if "ports" in s}
+    assert published == {"web": ["8889:8889"]}
+
+
+def test_every_service_that_stays_has_a_health_check(compose: dict[str, Any]) -> None:
+    without = {n for n, s in compose["services"].items() if "healthcheck" not in s}
+    assert without == {"migrate"}
+
+
+def test_the_bridge_is_told_where_its_stores_are(compose: dict[str, Any]) -> None:
+    source = (ROOT / "auren" / "settings.py").read_text()
+    for name in BRIDGE:
+        environment = compose["services"][name]["environment"]
+        assert {"DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS"} <= set(
+            environment
+        )
+        for variable in environment:
+            known = f'"{variable}"' in source or variable == "PROMETHEUS_MULTIPROC_DIR"
+            assert known, variable
+
+
+def test_hosts_in_the_addresses_are_services(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["web"]["environment"]
+    assert "@postgres:5432/" in environment["DATABASE_URL"]
+    assert environment["REDIS_URL"].startswith("redis://redis:")
+    assert environment["KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092"
+
+
+def test_kafka_creates_no_topic_by_itself_and_is_transactional_on_one_node(
+    compose: dict[str, Any],
+) -> None:
+    environment = compose["services"]["kafka"]["environment"]
+    assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+    assert environment["KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR"] == "1"
+    assert environment["KAFKA_TRANSACTION_STATE_LOG_MIN_ISR"] == "1"
+
+
+def test_the_worker_has_four_processes(compose: dict[str, Any]) -> None:
+    command = compose["services"]["worker"]["command"]
+    assert command[:6] == ["celery", "-A", "auren", "worker", "-c", "4"]
+
+
+def test_secrets_come_from_the_env_file(compose: dict[str, Any]) -> None:
+    for name in BRIDGE:
+        assert compose["services"][name]["env_file"] == ".env"
+    text = (ROOT / "docker-compose.yml").read_text()
+    literal = re.findall(r"(?i)(?:password|secret|token|key)\w*: *([^$\s].*)", text)
+    assert literal == []
+
+
+def test_the_web_command_is_the_image_s_own(compose: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    command = compose["services"]["web"]["command"]
+    quoted = ", ".join(f'"{word}"' for word in command)
+    assert f"CMD [{quoted}]" in dockerfile
+    assert "USER auren" in dockerfile

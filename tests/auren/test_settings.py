@@ -1,0 +1,129 @@
+"""Settings: documented, typed, and loud when wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from auren import environment as env
+
+ROOT = Path(__file__).resolve().parents[2]
+READ = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
+NEEDS_NO_SETTING = {"POSTGRES_PASSWORD"}
+
+
+def documented() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    return {name: value for name, value in pairs}
+
+
+def start(**changes: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings in a fresh process with a changed environment."""
+    names = set(documented()) | {"DJANGO_SETTINGS_MODULE"}
+    plain = {k: v for k, v in os.environ.items() if k not in names}
+    plain |= {"SECRET_KEY": "x" * 50} | changes
+    return subprocess.run(
+        [sys.executable, "-c", "import auren.settings as s; print(s.PORT, s.SHARDS)"],
+        capture_output=True,
+        text=True,
+        env=plain,
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    read = set(READ.findall((ROOT / "auren" / "settings.py").read_text()))
+    assert read, "the pattern no longer finds any variable"
+    assert read <= set(documented())
+
+
+def test_every_documented_variable_is_read() -> None:
+    read = set(READ.findall((ROOT / "auren" / "settings.py").read_text()))
+    vendor = re.compile(
+        r"AUREN_(OURA|WHOOP|TERRA)_"
+        r"(CLIENT_ID|CLIENT_SECRET|API_BASE|DEV_ID|API_KEY|TOLERANCE_S"
+        r"|VERIFICATION_TOKEN)|AUREN_WEBHOOK_SECRET_(OURA|WHOOP|TERRA)"
+    )
+    others = {name for name in documented() if not vendor.fullmatch(name)}
+    assert others - read == NEEDS_NO_SETTING
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    source = (ROOT / "auren" / "settings.py").read_text()
+    integers = re.findall(r'env\.integer\(\s*"([A-Z_]+)",\s*([\d_]+)', source)
+    assert len(integers) > 10
+    for name, default in integers:
+        assert documented()[name] == str(int(default)), name
+
+
+def test_the_settings_load_with_a_key_alone() -> None:
+    done = start()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["8889", "16"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("MAX_CONCURRENT_WEBHOOKS", "0"),
+        ("DEBUG", "perhaps"),
+        ("KAFKA_ACKS", "1"),
+        ("KAFKA_ACKS", "-1"),
+        ("KAFKA_ENABLE_IDEMPOTENCE", "false"),
+        ("KAFKA_DELIVERY", "at_most_once"),
+        ("KAFKA_MAX_IN_FLIGHT", "6"),
+        ("DATABASE_URL", "not a url"),
+        ("SECRET_KEY_FILE", "/nonexistent/key"),
+        ("HRV_ABSOLUTE_RULES", "sometimes"),
+        ("AUREN_OURA_TOLERANCE_S", "x"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_names_the_variable(
+    name: str, value: str
+) -> None:
+    done = start(**{name: value})
+    assert done.returncode != 0
+    assert "ImproperlyConfigured" in done.stderr.splitlines()[-1]
+    assert name in done.stderr.splitlines()[-1]
+
+
+def test_a_minimum_above_the_maximum_is_refused() -> None:
+    done = start(PG_POOL_MIN_SIZE="60", PG_POOL_MAX_SIZE="50")
+    assert "PG_POOL_MIN_SIZE" in done.stderr.splitlines()[-1]
+
+
+def test_a_file_gives_the_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("$dollar,second \n")
+    monkeypatch.setenv("AUREN_WEBHOOK_SECRET_TERRA_FILE", str(secret))
+    monkeypatch.delenv("AUREN_WEBHOOK_SECRET_TERRA", raising=False)
+    found = env.webhook_secrets(dict(os.environ))
+    assert found["terra"] == ["$dollar", "second"]
+    assert "terra_file" not in found
+
+
+def test_empty_items_of_a_list_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_LIST", " a ,, b,")
+    assert env.listing("SOME_LIST") == ["a", "b"]
+
+
+def test_a_flag_takes_the_usual_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    for word, expected in [("Yes", True), ("0", False), ("ON", True), ("no", False)]:
+        monkeypatch.setenv("SOME_FLAG", word)
+        assert env.flag("SOME_FLAG", default=not expected) is expected
+    monkeypatch.setenv("SOME_FLAG", "2")
+    with pytest.raises(ImproperlyConfigured, match="SOME_FLAG"):
+        env.flag("SOME_FLAG", default=True)
