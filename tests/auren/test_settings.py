@@ -21,7 +21,7 @@ NEEDS_NO_SETTING = {"POSTGRES_PASSWORD"}
 def documented() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
-    return {name: value for name, value in pairs}
+    return {pair[0]: pair[1] for pair in pairs}
 
 
 def start(**changes: str) -> subprocess.CompletedProcess[str]:
