@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from uuid import UUID, uuid5
 
 from biometrics.alerts.rules import Verdict
-from biometrics.alerts.ruleset import RANK, Kind, Ruleset, Severity
+from biometrics.alerts.ruleset import RANK, Ruleset, Severity
 
 EventKind: TypeAlias = Literal[
     "RAISED", "UPGRADED", "DOWNGRADED", "RETRACTED", "RESOLVED"
@@ -56,7 +56,7 @@ class AlertEvent:
     verdict: Verdict
 
 
-def alert_id(*, subject: UUID, metric_family: Kind, night: date) -> UUID:
+def alert_id(*, subject: UUID, metric_family: str, night: date) -> UUID:
     """Return the one id that an alert of this person, family and night can have."""
     name = f"{subject}|{metric_family}|{night.isoformat()}|hrv"
     return uuid5(ALERT_NAMESPACE, name)
@@ -78,7 +78,7 @@ def affected_nights(
 def emit(
     *,
     subject: UUID,
-    metric_family: Kind,
+    metric_family: str,
     verdicts: Sequence[Verdict],
     earlier: Sequence[Verdict] = (),
     ledger: Iterable[LedgerEntry],
@@ -148,7 +148,7 @@ class _Desk:
     """What one call of `emit` knows besides verdicts and ledger."""
 
     subject: UUID
-    family: Kind
+    family: str
     newest: date
     today: date
     ruleset: Ruleset
@@ -162,12 +162,9 @@ class _Desk:
         entries: Mapping[date, LedgerEntry],
     ) -> list[AlertEvent]:
         kind = self._change(verdict, entries)
-        if kind is not None:
-            return [self._event(kind, verdict, entries.get(verdict.night))]
-        return [
-            self._event("RESOLVED", verdict, entry)
-            for entry in self._over(verdict, known, entries)
-        ]
+        found = [(kind, entries.get(verdict.night))] if kind is not None else []
+        found += [("RESOLVED", entry) for entry in self._over(verdict, known, entries)]
+        return [self._event(kind, verdict, entry) for kind, entry in found]
 
     def _change(
         self, verdict: Verdict, entries: Mapping[date, LedgerEntry]

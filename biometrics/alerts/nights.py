@@ -109,11 +109,11 @@ def is_future(*, night: date, today: date) -> bool:
 def compare(*, stored: Night, incoming: Night, kind: Kind, ruleset: Ruleset) -> Change:
     """Say what `incoming` does to `stored` (same series, same night).
 
-    `stale`: an older version, or a shorter sleep than the night's main sleep; drop it.
+    `stale`: an older version, or not the main sleep of the night; drop it.
     `unchanged`: newer, but within the dead band; keep the stored values.
     `revised`: store it under the next revision and judge the following nights again.
     """
-    if incoming != newest([stored, incoming]):
+    if _rank(incoming, beside=stored) < _rank(stored, beside=incoming):
         return "stale"
     hrv, shift = ruleset.hrv(kind), _shift(stored.value_ms, incoming.value_ms)
     # A step counts only when it is small in milliseconds and in proportion.
@@ -138,25 +138,37 @@ def _shift(before: float | None, after: float | None) -> float:
 def newest(versions: Sequence[Night]) -> Night:
     """Return the version that stands, whatever the order of arrival.
 
-    Of one vendor record the last written; of several sleeps the longest.
+    Of one vendor record the last written; of several sleeps the longest that has a
+    value.
     """
     records: dict[str, Night] = {}
     for version in versions:
         other = records.get(version.record_id)
-        if other is None or _stamp(version) > _stamp(other):
+        if other is None or _tie_broken(version) > _tie_broken(other):
             records[version.record_id] = version
-    return max(
-        records.values(), key=lambda night: (night.sleep_s or 0.0, _stamp(night))
-    )
+    return max(records.values(), key=lambda night: (*_main(night), *_tie_broken(night)))
 
 
-def _stamp(night: Night) -> tuple[object, ...]:
-    # The values only break a tie, so that two equal stamps have one answer.
+def _rank(night: Night, *, beside: Night) -> tuple[object, ...]:
+    if night.record_id == beside.record_id:
+        return _written(night)
+    return (*_main(night), *_written(night))
+
+
+def _main(night: Night) -> tuple[bool, float]:
+    return night.value_ms is not None, night.sleep_s or 0.0
+
+
+def _written(night: Night) -> tuple[datetime, datetime]:
+    return night.updated_at or _NEVER, night.received_at or _NEVER
+
+
+def _tie_broken(night: Night) -> tuple[object, ...]:
+    # The values only give two equal stamps one answer.
     values = (night.value_ms, night.rhr_bpm, night.rr_brpm, night.temp_c)
     return (
-        night.updated_at or _NEVER,
-        night.received_at or _NEVER,
-        tuple(-math.inf if value is None else value for value in values),
+        *_written(night),
+        *(-math.inf if value is None else value for value in values),
     )
 
 

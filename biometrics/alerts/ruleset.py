@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -242,3 +242,15 @@ class Ruleset:
 
     def hrv(self, kind: Kind) -> HrvSignal:
         return self.rmssd if kind == "RMSSD" else self.sdnn
+
+
+def with_absolute_mode(*, ruleset: Ruleset, mode: Mode) -> Ruleset:
+    """Return the ruleset with every fixed limit in `mode`.
+
+    Where that changes anything the name says so: an alert must never name a ruleset
+    with other rules than those that raised it.
+    """
+    absolute = tuple(replace(rule, mode=mode) for rule in ruleset.absolute)
+    if absolute == ruleset.absolute:
+        return ruleset
+    return replace(ruleset, name=f"{ruleset.name}+{mode}", absolute=absolute)
