@@ -1,0 +1,3 @@
+"""Terra: one webhook for the data of many providers."""
+
+from __future__ import annotations

@@ -1,0 +1,247 @@
+"""Terra: one webhook, the data itself in the body.
+
+Signature   header X-Terra-Signature and its older double Terra-Signature:
+            t=<unix seconds>,v1=<hex>; v1 = lowercase hex of HMAC-SHA256(signing secret,
+            t + "." + body); several v1 while a secret is being replaced
+Headers     X-Terra-Trace-Id names a delivery and stays on retries;
+            X-Terra-Ordering-Timestamp (unix ms) is when Terra made it;
+            terra-reference is the same for all chunks of a request: never a key
+Answers     2xx within 8 s; anything from 400 up is sent again for a day
+Reference   https://docs.tryterra.co/ and https://github.com/tryterra/openapi
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from biometrics.errors import (
+    MalformedPayloadError,
+    SignatureError,
+    UnreadableDeliveryError,
+)
+from biometrics.vendors.base import (
+    Credentials,
+    Envelope,
+    InboundRequest,
+    Problem,
+    Record,
+    StoredDelivery,
+    Understanding,
+    VendorAdapter,
+)
+from biometrics.vendors.fields import load_envelope, load_object, text
+from biometrics.vendors.signatures import (
+    check_freshness,
+    matching_secret,
+    parse_unix,
+)
+from biometrics.vendors.terra.connection import CHANGES, account_of, reference_of
+from biometrics.vendors.terra.facts import facts_of_athlete
+from biometrics.vendors.terra.night import one_for_each_night
+from biometrics.vendors.terra.records import KINDS, Context, record_of
+
+_SIGNATURES = ("x-terra-signature", "terra-signature")
+_TRACE = "x-terra-trace-id"
+_ORDERING = "x-terra-ordering-timestamp"
+_LONGEST_TRACE = 180
+_EARLIEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+
+_PING = "s3_payload"
+_OPERATION = "Terra's own housekeeping"
+_UNMAPPED = "a data type without a metric of ours"
+_IGNORED = {
+    "auth_cancelled": "nobody was connected",
+    "processing": _OPERATION,
+    "large_request_processing": _OPERATION,
+    "large_request_sending": _OPERATION,
+    "rate_limit_hit": _OPERATION,
+    "google_no_datasource": _OPERATION,
+    "healthcheck": _OPERATION,
+    "hormone": _UNMAPPED,
+    "planned_workout": _UNMAPPED,
+    "route": _UNMAPPED,
+    "lab_report": _UNMAPPED,
+    "lab_report.completed": _UNMAPPED,
+    "lab_report.failed": _UNMAPPED,
+}
+
+
+class Terra(VendorAdapter):
+    """Adapter of Terra's unified webhook."""
+
+    slug: ClassVar[str] = "terra"
+    title: ClassVar[str] = "Terra"
+    topic: ClassVar[str] = "terra-biometric-events"
+    event_types: ClassVar[frozenset[str]] = frozenset({*KINDS, "athlete", *CHANGES})
+    auto_provision: ClassVar[bool] = True
+    max_body_bytes: ClassVar[int | None] = None
+    kept_headers: ClassVar[tuple[str, ...]] = (_TRACE, _ORDERING)
+
+    def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
+        """Return the slot of the secret that proves Terra sent this."""
+        if not request.body:
+            raise SignatureError("empty_body", "An empty body proves nothing.")
+        stamp, signatures = _parts(_signature(request))
+        signed_at = parse_unix(stamp, unit="s", header="Terra-Signature t")
+        slot = matching_secret(
+            secrets=credentials.secrets,
+            message=(f"{stamp}.".encode(), request.body),
+            signatures=signatures,
+            encoding="hex-lower",
+        )
+        check_freshness(
+            signed_at=signed_at,
+            now=request.received_at,
+            tolerance_s=credentials.tolerance_s,
+        )
+        return slot
+
+    def envelope(self, request: InboundRequest, *, account_id: str | None) -> Envelope:
+        """Return account, type and key of a delivery; see the base class."""
+        body = load_envelope(request.body)
+        event_type = _event_type(body)
+        if event_type is None:
+            raise MalformedPayloadError("malformed", "Field type is missing.")
+        account = account_of(body)
+        ignored = _reason_to_ignore(event_type)
+        if account is None and ignored is None and event_type != _PING:
+            raise MalformedPayloadError("malformed", "Field user.user_id is missing.")
+        trace = request.header(_TRACE)
+        if not trace or len(trace) > _LONGEST_TRACE or not trace.isprintable():
+            trace = f"sha256:{hashlib.sha256(request.body).hexdigest()}"
+        return Envelope(
+            account_id=account or "",
+            event_type=event_type,
+            dedupe_key=f"{account or ''}:{trace}",
+            reference=reference_of(body),
+            ignored=ignored,
+        )
+
+    def understand(self, delivery: StoredDelivery) -> Understanding:
+        """Turn a delivery into records or a connection change; see the base class."""
+        body = load_object(delivery.body)
+        event_type = _event_type(body)
+        if event_type is None:
+            raise UnreadableDeliveryError("no text", field="type")
+        if event_type == _PING:
+            message = (
+                "s3_payload holds an address, no data: let Terra's dashboard send whole "
+                "payloads to this destination and request the period again"
+            )
+            raise UnreadableDeliveryError(message, field="type")
+        if event_type in CHANGES:
+            return Understanding(connection_changes=(CHANGES[event_type](body),))
+        if event_type == "athlete":
+            return Understanding(records=(_profile(body, delivery),))
+        if event_type in KINDS:
+            return _data(body, event_type=event_type, delivery=delivery)
+        return Understanding(ignored=_reason_to_ignore(event_type))
+
+
+def _signature(request: InboundRequest) -> str:
+    """Return the signature header, of which Terra sends an old and a new name."""
+    found = {v for v in (request.header(n) for n in _SIGNATURES) if v is not None}
+    if not found:
+        raise SignatureError("missing_signature", "Header Terra-Signature is missing.")
+    if len(found) > 1:
+        detail = "X-Terra-Signature and Terra-Signature differ."
+        raise SignatureError("doubled_header", detail)
+    return found.pop()
+
+
+def _parts(header: str) -> tuple[str | None, list[str]]:
+    """Return `t` and every `v1`; other schemes are ignored, lest they be weaker."""
+    pairs = [part.strip().partition("=") for part in header.split(",")]
+    stamps = [value for name, _, value in pairs if name == "t"]
+    if len(stamps) > 1:
+        raise SignatureError("bad_timestamp", "Terra-Signature names t twice.")
+    signatures = [value for name, _, value in pairs if name == "v1"]
+    if not signatures:
+        raise SignatureError("missing_signature", "Terra-Signature has no v1.")
+    return (stamps[0] if stamps else None), signatures
+
+
+def _event_type(body: object) -> str | None:
+    # Terra's newer products call it event_type.
+    return text(body, "type", limit=80) or text(body, "event_type", limit=80)
+
+
+def _reason_to_ignore(event_type: str) -> str | None:
+    if event_type in Terra.event_types or event_type == _PING:
+        return None
+    return _IGNORED.get(event_type, "a type that this version does not know")
+
+
+def _stamp(delivery: StoredDelivery) -> datetime:
+    """Return when Terra made the delivery; a retry keeps it, a later version has more.
+
+    What is no credible time of making, or later than receipt, is the time of receipt: a
+    clock that runs ahead would make every later version look old.
+    """
+    received = delivery.received_at
+    text_ms = delivery.headers.get(_ORDERING) or ""
+    if not (text_ms.isascii() and text_ms.isdigit() and len(text_ms) <= 15):
+        return received
+    seconds = int(text_ms) / 1000
+    if not _EARLIEST_S <= seconds <= received.timestamp():
+        return received
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def _profile(body: dict[str, Any], delivery: StoredDelivery) -> Record:
+    athlete = body.get("athlete")
+    if not isinstance(athlete, dict):
+        raise UnreadableDeliveryError("not an object", field="athlete")
+    return Record(
+        record_type="profile",
+        record_id="profile",
+        action="updated",
+        stamp=_stamp(delivery),
+        attributes={"provider": _provider(body), **facts_of_athlete(athlete)},
+    )
+
+
+def _provider(body: object) -> str:
+    return (text(body, "user.provider", limit=40) or "unknown").lower()
+
+
+def _data(
+    body: dict[str, Any], *, event_type: str, delivery: StoredDelivery
+) -> Understanding:
+    items = body.get("data")
+    if not isinstance(items, list):
+        raise UnreadableDeliveryError("not a list", field="data")
+    if not items:
+        return Understanding(ignored="no data in it")
+    context = Context(
+        provider=_provider(body), stamp=_stamp(delivery), now=delivery.received_at
+    )
+    found = [
+        record_of(item, kind=KINDS[event_type], where=f"data[{index}]", context=context)
+        for index, item in enumerate(items)
+    ]
+    problems = [one for one in found if isinstance(one, Problem)]
+    records = {one.record_id: one for one in found if isinstance(one, Record)}
+    if not records:
+        first = problems[0]
+        raise UnreadableDeliveryError(first.reason, field=first.field)
+    if len(records) + len(problems) < len(found):
+        reason = "a record came twice; its last version stands"
+        problems.append(Problem(field="data", reason=reason))
+    return Understanding(
+        records=_with_one_night_each(tuple(records.values())),
+        problems=tuple(problems),
+    )
+
+
+def _with_one_night_each(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Let the longest of several sleeps in one night speak for it."""
+    speaking = one_for_each_night(records)
+    return tuple(
+        r if r.night is None or r.record_id in speaking else replace(r, night=None)
+        for r in records
+    )
