@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from resilience.errors import PolicyError
 from resilience.policy import COUNTS, FIELD_NAMES, BreakerPolicy, Rule
-from resilience.states import Mode
+from resilience.states import NAME_LENGTH, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)*")
-NAME_LENGTH = 100
 WILDCARD = ":*"
 RULE_FIELDS = frozenset({"ignore", "success", "late_only"})
+NOT_IN_ENVIRONMENT = RULE_FIELDS | {"record_at_once"}
 # The variables of this package that are no policy field.
 OTHER_SETTINGS = frozenset(
     {
@@ -62,13 +62,14 @@ class PolicyBook:
             check_name(key.removesuffix(WILDCARD))
             _made(key, _parsed(key, self.written[key]) | self._overrides(key))
         for variable in self._variables():
-            if not any(variable.endswith("_" + f.upper()) for f in FIELD_NAMES):
+            fields = FIELD_NAMES - NOT_IN_ENVIRONMENT
+            if not any(variable.endswith("_" + field.upper()) for field in fields):
                 msg = f"{variable} names no field of a breaker's policy."
                 raise PolicyError(msg)
 
     def _overrides(self, key: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for field_name in FIELD_NAMES - RULE_FIELDS:
+        for field_name in FIELD_NAMES - NOT_IN_ENVIRONMENT:
             variable = _variable(key, field_name)
             if variable in self.environment:
                 text = self.environment[variable]

@@ -8,7 +8,11 @@ _SYSTEM_RANDOM = random.SystemRandom()
 _SPREAD = 0.25
 
 
-class CircuitBreakerOpen(Exception):  # noqa: N818 - the published name of the API
+class ResilienceError(Exception):
+    """Everything that this package raises by itself."""
+
+
+class CircuitBreakerOpen(ResilienceError):  # noqa: N818 - the published name of the API
     """The call was not made, because its dependency is being left alone.
 
     ``retry_after`` is in seconds. ``state`` is the state that refused: ``open``,
@@ -33,9 +37,9 @@ class CircuitBreakerOpen(Exception):  # noqa: N818 - the published name of the A
         return self.retry_after * (1 + _SPREAD * _SYSTEM_RANDOM.random())
 
 
-class PolicyError(ValueError):
+class PolicyError(ResilienceError, ValueError):
     """A policy that cannot be meant; the message names the field to correct."""
 
 
-class StoreUnavailableError(Exception):
+class StoreUnavailableError(ResilienceError):
     """The shared store did not answer. Guarded calls never see this, operators do."""

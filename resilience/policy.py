@@ -55,6 +55,8 @@ class BreakerPolicy:
 
     Times are in seconds. With ``failure_rate`` set the circuit trips by the share of
     failed calls in ``window``; without it by ``failure_threshold`` failures in a row.
+    ``record_at_once=False`` leaves the history row of a transition to the sweep: for the
+    circuit of the database itself, which could not be written then.
     """
 
     failure_threshold: int = 5
@@ -75,6 +77,7 @@ class BreakerPolicy:
     late_only: tuple[Rule, ...] = (is_soft_time_limit,)
 
     initial_mode: Mode = Mode.AUTO
+    record_at_once: bool = True
     view_ttl: float = 0.25
 
     def __post_init__(self) -> None:
@@ -117,6 +120,10 @@ class BreakerPolicy:
             msg = f"view_ttl must be at most 1 second, not {self.view_ttl:g}."
             raise PolicyError(msg)
         mode: object = self.initial_mode
+        at_once: object = self.record_at_once
+        if not isinstance(at_once, bool):
+            msg = f"record_at_once must be true or false, not {at_once!r}."
+            raise PolicyError(msg)
         if not isinstance(mode, Mode):
             msg = f"initial_mode must be a Mode, not {mode!r}."
             raise PolicyError(msg)

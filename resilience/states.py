@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+# The longest texts that a store and a row take.
+NAME_LENGTH = 100
+ACTOR_LENGTH = 150
+REASON_LENGTH = 500
+
 
 class State(StrEnum):
     """Decided by the machine alone."""

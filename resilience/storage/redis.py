@@ -30,7 +30,7 @@ from resilience.protocol import (
     Transition,
     View,
 )
-from resilience.states import Mode, State
+from resilience.states import ACTOR_LENGTH, REASON_LENGTH, Mode, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,6 @@ SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
 KEEP_MS = 24 * 3600 * 1000
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
-MAX_TEXT = 500
 _SYSTEM_RANDOM = random.SystemRandom()
 _OPERATOR_OPS = frozenset({Op.OPERATE, Op.RESTORE})
 
@@ -203,9 +202,9 @@ def _arguments(question: Question) -> tuple[str | int | float, ...]:
         command.jitter,
         str(command.action),
         str(command.mode),
-        command.actor[:MAX_TEXT],
-        command.reason[:MAX_TEXT],
-        command.error[:MAX_TEXT],
+        command.actor[:ACTOR_LENGTH],
+        command.reason[:REASON_LENGTH],
+        command.error[:REASON_LENGTH],
         question.name,
         *_policy_arguments(question.policy),
         KEEP_MS,
