@@ -83,7 +83,7 @@ def _row(name: str, crowd: Sequence[Person], ruleset: Ruleset, seed: int) -> _Ro
 def _print_table(rows: Sequence[_Row]) -> None:
     _say(f"{'':30}" + "".join(f"{row.name:>17}" for row in rows))
     lines: list[tuple[str, Callable[[_Row], str]]] = [
-        ("healthy: HIGH / month", lambda row: f"{row.healthy.high:.3f}"),
+        ("healthy: HIGH / month", lambda row: f"{row.healthy.high:.4f}"),
         ("healthy: CRITICAL / month", lambda row: f"{row.healthy.critical:.4f}"),
         ("healthy: > 2 HIGH+ / month", lambda row: f"{row.healthy.often:.1%}"),
         ("healthy: nights z1 <= -2", lambda row: f"{row.healthy.below_minus_2:.2%}"),
@@ -140,14 +140,19 @@ def _draw(crowd: Sequence[Person], seed: int, path: Path) -> None:
     limits = ((25, 40), (10, 16), (15, 24), (20, 32), (30, 48), (40, 64))
     curves = {
         "hrv-1, thresholds moved by -0.75 to +0.75": [
-            _point("hrv-1", crowd, shifted(by=step), seed) for step in steps
+            _point(f"hrv-1 {step:+g}", crowd, shifted(by=step), seed) for step in steps
         ],
         "percent below own baseline, 15 to 50 %": [
-            _point("30 %", crowd, percent_drop(percent=percent), seed)
+            _point(f"{percent} %", crowd, percent_drop(percent=percent), seed)
             for percent in percents
         ],
         "fixed limits for everybody, 16 to 64 ms": [
-            _point("40 ms", crowd, fixed_limits(critical_ms=low, high_ms=high), seed)
+            _point(
+                f"{low} / {high} ms",
+                crowd,
+                fixed_limits(critical_ms=low, high_ms=high),
+                seed,
+            )
             for low, high in limits
         ],
     }
