@@ -9,11 +9,13 @@ import random
 import secrets
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from resilience.answer import UNFED, answer_from, no_answer
+from resilience.counts import Counts
 from resilience.errors import StoreUnavailableError
 from resilience.protocol import Command, Op, Question, Reply, Transition
+from resilience.rules import decide
 from resilience.stand_in import stand_in_for
 from resilience.states import Action, Mode, Outcome
 
@@ -30,13 +32,12 @@ logger = logging.getLogger(__name__)
 MODE_MEMORY_SECONDS = 2.0
 JITTER_STEPS = 1000
 _SYSTEM_RANDOM = random.SystemRandom()
-Item = TypeVar("Item")
 
 
 class Process:
     """The part of a breaker that must not survive a fork.
 
-    Everything but `answer` and the two deques is used under `lock`. ``peers`` are the
+    Everything but `answer` and `counts` is used under `lock`. ``peers`` are the
     other circuits of this process: whoever asks refreshes the busy ones in the same round
     trip, so that many circuits cost no more than one.
     """
@@ -55,8 +56,7 @@ class Process:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.answer = no_answer(pid=self.pid)
-        self.durations: deque[float] = deque()
-        self.rejections: deque[None] = deque()
+        self.counts = Counts(name=name, observer=observer)
         self.tally = 0
         self._name = name
         self._policy = policy
@@ -139,23 +139,12 @@ class Process:
             finally:
                 self._reporting.release()
 
-    def flush(self) -> None:
-        """Hand the collected successes and rejections to the observer."""
-        seconds = _drained(self.durations)
-        if seconds:
-            self._observer.succeeded(name=self._name, seconds=seconds)
-        rejected = len(_drained(self.rejections))
-        if rejected:
-            self._observer.rejected(name=self._name, count=rejected)
-
     def remaining(self, now: float) -> float:
         """Return the seconds until the cached answer lets a call pass."""
         answer = self.answer
         if answer.view is not None and answer.view.mode is Mode.FORCED_OPEN:
             return self._policy.recovery_timeout
         return 0.0 if answer.deadline is None else max(0.0, answer.deadline - now)
-
-    # Asking the store
 
     def _ask_store(self, command: Command, asked_at: float) -> Reply:
         if command.op is Op.ACQUIRE:
@@ -197,7 +186,7 @@ class Process:
 
     def wants_refresh(self, now: float) -> bool:
         """Whether this circuit was used since its last question and will soon ask again."""
-        is_used = bool(self.durations or self.rejections)
+        is_used = not self.counts.is_empty
         is_old = self.answer.fresh_until - now < self._policy.view_ttl / 2
         is_ours = self.pid == os.getpid()
         return is_used and is_old and is_ours and self.store_up
@@ -229,8 +218,6 @@ class Process:
         again = command.op if command.op is Op.ACQUIRE else Op.VIEW
         return self._decide(Command(op=again, token=command.token))
 
-    # Standing alone
-
     def _ask_stand_in(self, command: Command) -> Reply:
         if self._stand_in is None:
             self._stand_in = stand_in_for(
@@ -241,8 +228,11 @@ class Process:
             )
             self._observer.store_up(up=False)
             logger.warning("breaker.store_lost", extra={"breaker": self._name})
-        reply = self._stand_in.decide(
-            command=command, policy=self._policy, now_ms=self._store_now_ms()
+        reply = decide(
+            self._stand_in,
+            command=command,
+            policy=self._policy,
+            now_ms=self._store_now_ms(),
         )
         if reply.transition is not None:
             logger.warning(
@@ -270,8 +260,6 @@ class Process:
     def _clock_ms(self) -> int:
         return int(self._clock() * 1000)
 
-    # Learning from an answer
-
     def _learn(self, reply: Reply, asked_at: float) -> None:
         old, view = self.answer.view, reply.view
         self.answer = answer_from(
@@ -285,7 +273,7 @@ class Process:
             self._observer.viewed(name=self._name, view=view)
         if self.store_up:
             self._learn_from_store(reply)
-        self.flush()
+        self.counts.flush()
 
     def _learn_from_store(self, reply: Reply) -> None:
         self._store_ahead_ms = reply.view.now_ms - self._clock_ms()
@@ -293,13 +281,3 @@ class Process:
             self._observer.probes_lost(name=self._name, count=reply.lost)
         if reply.transition is not None:
             self._unreported.append(reply.transition)
-
-
-def _drained(items: deque[Item]) -> list[Item]:
-    """Empty a deque to which other threads append."""
-    drained: list[Item] = []
-    try:
-        while True:
-            drained.append(items.popleft())
-    except IndexError:
-        return drained

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from resilience.machine import Machine
 from resilience.protocol import LOG_LENGTH, LOG_START, LogEntry, Question, Reply
+from resilience.rules import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ class MemoryStore:
                 breaker=name, mode=policy.initial_mode, now_ms=now_ms
             )
             self._machines[name] = machine
-        reply = machine.decide(command=question.command, policy=policy, now_ms=now_ms)
+        reply = decide(machine, command=question.command, policy=policy, now_ms=now_ms)
         self._append(name, reply)
         return dataclasses.replace(reply, created=created)
 
