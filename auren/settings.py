@@ -245,7 +245,9 @@ KAFKA_SECURITY_SASL_PASSWORD = env.text("KAFKA_SECURITY_SASL_PASSWORD")
 KAFKA_SECURITY_CA_FILE = env.text("KAFKA_SECURITY_CA_FILE")
 KAFKA_SECURITY_CERT_FILE = env.text("KAFKA_SECURITY_CERT_FILE")
 KAFKA_SECURITY_KEY_FILE = env.text("KAFKA_SECURITY_KEY_FILE")
-AUREN_PRODUCER = "biometrics.publishing.producers.kafka.KafkaRecordProducer"
+KAFKA_ALERT_TOPIC = env.text("KAFKA_ALERT_TOPIC", "biometric-alerts")
+KAFKA_PROGRESS_TOPIC = env.text("KAFKA_PROGRESS_TOPIC", "auren-relay-progress")
+AUREN_CLUSTER = "biometrics.publishing.producers.kafka_cluster.KafkaCluster"
 
 # ── Breakers: the dependencies of breaker.md's table ─────────────────────────
 RESILIENCE_REDIS_URL = REDIS_URL
@@ -259,6 +261,8 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         "call_timeout": 20,
         # The broker answered, however it judged the record.
         "success": ["biometrics.errors.PermanentPublishError"],
+        # Nothing was sent, so nothing was learnt about the broker.
+        "ignore": ["biometrics.errors.NothingSentError"],
     },
     "vendor": {
         "failure_threshold": 5,

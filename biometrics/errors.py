@@ -101,3 +101,7 @@ class RetryablePublishError(PublishError):
 
 class PermanentPublishError(PublishError):
     """The broker or our own limits refuse this record for good; a person decides."""
+
+
+class NothingSentError(PublishError):
+    """Nothing was handed to Kafka after all, which says nothing about Kafka."""
