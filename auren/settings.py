@@ -10,9 +10,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from auren import environment as env
+
+# Lets generic classes of Django be subscripted at run time, as type checkers see them.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -367,7 +372,11 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "biometrics.admin.dashboard.dashboard",
-    "SIDEBAR": {"navigation": "biometrics.admin.navigation.navigation"},
+    "STYLES": [lambda _request: static("biometrics/console.css")],
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": "biometrics.admin.navigation.navigation",
+    },
 }
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))

@@ -1,1 +1,15 @@
+"""The staff console: read-only lists linked along the flow, and a few verbs."""
+
 from __future__ import annotations
+
+from biometrics.admin import (
+    alerts,
+    audit,
+    deliveries,
+    events,
+    messages,
+    people,
+    staff,
+)
+
+__all__ = ["alerts", "audit", "deliveries", "events", "messages", "people", "staff"]

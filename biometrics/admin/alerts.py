@@ -1,0 +1,223 @@
+"""HRV: what was judged, and who should be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.decorators import action, display
+
+from biometrics import audit
+from biometrics.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    bullets,
+    first,
+    link,
+    moment,
+    pretty,
+)
+from biometrics.admin.reasons import Verb, confirm
+from biometrics.models import HrvAlert, HrvNight
+from biometrics.models.hrv import AlertStatus, Severity
+
+_SEVERITY = {
+    Severity.CRITICAL: "danger",
+    Severity.HIGH: "warning",
+    Severity.MEDIUM: "info",
+    Severity.NORMAL: "success",
+}
+_STATUS = {
+    AlertStatus.OPEN: "danger",
+    AlertStatus.ACKNOWLEDGED: "info",
+    AlertStatus.RETRACTED: "warning",
+    AlertStatus.RESOLVED: "success",
+}
+
+
+@admin.register(HrvAlert)
+class HrvAlertAdmin(ReadOnlyAdmin[HrvAlert]):
+    """Wellness information, not a diagnosis: check in with the person."""
+
+    list_display = ("grade", "person", "night", "evidence_line", "state")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("severity", ChoicesDropdownFilter),
+        ("night", RangeDateFilter),
+    )
+    search_fields = ("id__exact", "subject__id__exact")
+    search_help_text = "Alert id or person id, whole."
+    list_select_related = ("subject",)
+    ordering = ("-raised_at",)
+    actions = ("acknowledge",)
+    fields = (
+        "grade",
+        "highest",
+        "state",
+        "person",
+        "night",
+        "message",
+        "rules",
+        "series_id",
+        "ruleset",
+        "raised",
+        "revision",
+        "acknowledged",
+        "its_night",
+        "its_messages",
+        "all_evidence",
+    )
+    readonly_fields = fields
+
+    @display(description="Severity", label=_SEVERITY, ordering="severity")
+    def grade(self, row: HrvAlert) -> str:
+        """Show the severity that holds now."""
+        return row.severity
+
+    @display(description="Highest so far", label=_SEVERITY)
+    def highest(self, row: HrvAlert) -> str:
+        """Show the highest severity it had."""
+        return row.max_severity
+
+    @display(description="Status", label=_STATUS)
+    def state(self, row: HrvAlert) -> str:
+        """Show whether it is open."""
+        return row.status
+
+    @display(description="Person")
+    def person(self, row: HrvAlert) -> SafeString | str:
+        """Link to the person."""
+        return link(row.subject)
+
+    @display(description="Evidence")
+    def evidence_line(self, row: HrvAlert) -> str:
+        """Show which rules spoke; values are on the alert's own page."""
+        return ", ".join(row.reasons)
+
+    @display(description="Rules that spoke")
+    def rules(self, row: HrvAlert) -> str:
+        """Show the reason codes."""
+        return ", ".join(row.reasons) or NOTHING
+
+    @display(description="Raised (UTC)")
+    def raised(self, row: HrvAlert) -> SafeString | str:
+        """Show when."""
+        return moment(row.raised_at)
+
+    @display(description="Acknowledged")
+    def acknowledged(self, row: HrvAlert) -> str:
+        """Show by whom and why."""
+        if row.acknowledged_at is None:
+            return NOTHING
+        return f"{row.acknowledged_by}: {row.note}"
+
+    @display(description="Night")
+    def its_night(self, row: HrvAlert) -> SafeString | str:
+        """Link to the night that was judged."""
+        return link(row.hrv_night)
+
+    @display(description="Messages")
+    def its_messages(self, row: HrvAlert) -> SafeString | str:
+        """Link to what was handed to Kafka."""
+        rows = first(row.messages.order_by("id"))
+        return bullets([link(m, f"{m.event_type}: {m.status}") for m in rows])
+
+    @display(description="Evidence")
+    def all_evidence(self, row: HrvAlert) -> SafeString | str:
+        """Show everything that led to it."""
+        return pretty(row.evidence)
+
+    @action(description="Acknowledge", permissions=["operate"])
+    def acknowledge(
+        self, request: HttpRequest, queryset: QuerySet[HrvAlert]
+    ) -> HttpResponse | None:
+        """Ask what was found, then mark the open ones as seen."""
+        verb = Verb(
+            name="acknowledge",
+            title="Acknowledge",
+            effect="The open ones among the selected alerts are marked as seen by you. "
+            "Say what you found or did.",
+            act=_acknowledge,
+        )
+        return confirm(self, request, queryset, verb)
+
+
+def _acknowledge(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+    now = timezone.now()
+    actor = request.user.get_username()
+    open_ids = list(rows.filter(status=AlertStatus.OPEN).values_list("pk", flat=True))
+    count = HrvAlert.objects.filter(pk__in=open_ids, status=AlertStatus.OPEN).update(
+        status=AlertStatus.ACKNOWLEDGED,
+        acknowledged_at=now,
+        acknowledged_by=actor,
+        note=reason,
+    )
+    audit.note(
+        actor=actor,
+        verb="alert.acknowledge",
+        target=f"{count} alerts",
+        reason=reason,
+        now=now,
+        detail={"alerts": [str(pk) for pk in open_ids]},
+    )
+    return f"{count} alerts are acknowledged."
+
+
+@admin.register(HrvNight)
+class HrvNightAdmin(ReadOnlyAdmin[HrvNight]):
+    """What one night said and how it was judged."""
+
+    list_display = ("night", "person", "series_id", "grade", "ruleset")
+    list_filter = (
+        ("severity", ChoicesDropdownFilter),
+        ("night", RangeDateFilter),
+    )
+    search_fields = ("subject__id__exact",)
+    search_help_text = "Person id, whole."
+    list_select_related = ("subject",)
+    ordering = ("-night", "-id")
+    fields = (
+        "night",
+        "person",
+        "series_id",
+        "grade",
+        "value_ms",
+        "rhr_bpm",
+        "rr_brpm",
+        "temp_c",
+        "ruleset",
+        "its_event",
+        "its_alerts",
+        "judged",
+    )
+    readonly_fields = fields
+
+    @display(description="Person")
+    def person(self, row: HrvNight) -> SafeString | str:
+        """Link to the person."""
+        return link(row.subject)
+
+    @display(description="Severity", label=_SEVERITY)
+    def grade(self, row: HrvNight) -> str:
+        """Show the verdict."""
+        return row.severity
+
+    @display(description="From event")
+    def its_event(self, row: HrvNight) -> SafeString | str:
+        """Link to the event that brought it."""
+        return link(row.event)
+
+    @display(description="Alerts")
+    def its_alerts(self, row: HrvNight) -> SafeString | str:
+        """Link to the alerts that followed."""
+        return bullets([link(alert) for alert in first(row.alerts.order_by("night"))])
+
+    @display(description="Verdict")
+    def judged(self, row: HrvNight) -> SafeString | str:
+        """Show the engine's output."""
+        return pretty(row.verdict)

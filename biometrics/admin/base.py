@@ -1,0 +1,122 @@
+"""What all pages of the console share: read-only, cheap on big tables, linked."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.contrib.admin import ShowFacets
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+NOTHING = "-"
+_PRETTY_LIMIT = 20_000
+
+
+class ReadOnlyAdmin(ModelAdmin[ModelT]):
+    """A console page: nobody adds, edits or deletes rows here.
+
+    Lists never count a table: pages are found by a look one row ahead.
+    """
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_per_page = 50
+    list_disable_select_all = True
+    list_filter_submit = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: rows come from the flow alone."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False, which makes Django show plain text instead of fields."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: retention and erasure delete, not a page."""
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Say whether this person may use the page's verbs."""
+        opts = self.model._meta  # noqa: SLF001 - Django's own way to the label
+        user = request.user
+        return bool(user.has_perm(f"{opts.app_label}.change_{opts.model_name}"))
+
+
+def link(target: Model | None, text: object = None) -> SafeString | str:
+    """Return a link to an object's page, a dash where there is none."""
+    if target is None:
+        return NOTHING
+    opts = target._meta  # noqa: SLF001
+    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[target.pk])
+    return format_html(
+        '<a class="text-link" href="{}">{}</a>', url, target if text is None else text
+    )
+
+
+def list_link(model: type[Model], text: object, **query: object) -> SafeString:
+    """Return a link to a filtered list."""
+    opts = model._meta  # noqa: SLF001
+    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    terms = "&".join(f"{key}={value}" for key, value in query.items())
+    return format_html('<a class="text-link" href="{}?{}">{}</a>', url, terms, text)
+
+
+def pretty(value: object) -> SafeString | str:
+    """Return JSON or text as a preformatted block, cut when very long."""
+    if value in (None, "", {}, []):
+        return NOTHING
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    )
+    if len(text) > _PRETTY_LIMIT:
+        left = len(text) - _PRETTY_LIMIT
+        text = f"{text[:_PRETTY_LIMIT]}\n… {left} more characters"
+    return format_html('<pre class="console-pre">{}</pre>', text)
+
+
+def pretty_bytes(body: bytes | memoryview | None) -> SafeString | str:
+    """Return stored bytes as pretty JSON, as text, or as their size."""
+    if body is None:
+        return "Not kept any more (retention)."
+    raw = bytes(body)
+    try:
+        return pretty(json.loads(raw))
+    except ValueError:
+        return pretty(raw.decode("utf-8", errors="replace"))
+
+
+def moment(at: datetime | None) -> SafeString | str:
+    """Return a time as 24 h UTC, readable by machines too."""
+    if at is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        at.isoformat(),
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+def bullets(items: list[SafeString | str]) -> SafeString | str:
+    """Return items one below the other, a dash for none."""
+    if not items:
+        return NOTHING
+    joined = SafeString("<br>").join(items)
+    return format_html("{}", joined)
+
+
+def first(rows: QuerySet[ModelT], limit: int = 50) -> list[ModelT]:
+    """Return the first rows of a related set; a page never loads an unbounded one."""
+    return list(rows[:limit])

@@ -1,0 +1,64 @@
+"""The first page: is anything lost or stuck, and who needs me?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from biometrics import ledger, selectors
+from biometrics.admin.base import link, moment
+from biometrics.models import HrvAlert, WebhookDelivery
+from biometrics.models.hrv import AlertStatus
+from resilience import all_breakers
+
+_HOURS = 24
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the dashboard's blocks, each only for those who may see its rows."""
+    now = timezone.now()
+    may = request.user.has_perm
+    context["numbers"] = selectors.dashboard_numbers(now=now)
+    if may("biometrics.view_webhookdelivery"):
+        context["ledger"] = ledger.balance(now=now, hours=_HOURS)
+        context["deliveries"] = {
+            "headers": ["Received (UTC)", "Vendor", "Type", "Status"],
+            "rows": [
+                [
+                    link(row, moment(row.received_at)),
+                    row.vendor,
+                    row.event_type,
+                    row.status,
+                ]
+                for row in WebhookDelivery.objects.order_by("-id")[:8]
+            ],
+        }
+        context["urls"] = {
+            "parked": reverse("admin:biometrics_webhookdelivery_changelist")
+            + "?status__exact=parked",
+        }
+    if may("biometrics.view_hrvalert"):
+        context["alerts"] = {
+            "headers": ["Severity", "Person", "Night", "Rules"],
+            "rows": [
+                [
+                    link(row, row.severity),
+                    row.subject,
+                    row.night,
+                    ", ".join(row.reasons),
+                ]
+                for row in HrvAlert.objects.filter(status=AlertStatus.OPEN)
+                .select_related("subject")
+                .order_by("-raised_at")[:8]
+            ],
+        }
+    if may("resilience.view_breakermode"):
+        snapshots = [breaker.snapshot() for breaker in all_breakers()]
+        context["breakers"] = {
+            "headers": ["Circuit", "State", "Mode"],
+            "rows": [[s.name, s.state, s.mode] for s in snapshots],
+        }
+    return context

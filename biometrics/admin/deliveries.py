@@ -1,0 +1,167 @@
+"""What came in, as it came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import action, display
+
+from biometrics import parked
+from biometrics.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    bullets,
+    first,
+    link,
+    moment,
+    pretty,
+    pretty_bytes,
+)
+from biometrics.admin.filters import ErrorCodeFilter, VendorFilter
+from biometrics.admin.reasons import Verb, confirm
+from biometrics.models import OutboxMessage, WebhookDelivery
+from biometrics.models.intake import DeliveryStatus
+
+_LABELS = {
+    DeliveryStatus.PENDING: "info",
+    DeliveryStatus.RETRYING: "warning",
+    DeliveryStatus.UNLINKED: "warning",
+    DeliveryStatus.PROCESSED: "success",
+    DeliveryStatus.PARKED: "danger",
+}
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
+    """Every authenticated request and what has become of it."""
+
+    list_display = ("received", "vendor", "event_type", "state", "short_error")
+    list_filter = (
+        VendorFilter,
+        ("status", ChoicesDropdownFilter),
+        ErrorCodeFilter,
+        ("origin", ChoicesDropdownFilter),
+        ("received_at", RangeDateTimeFilter),
+    )
+    search_fields = ("public_id__exact", "account_id__exact", "dedupe_key__exact")
+    search_help_text = "Delivery id, vendor account or trace id, whole."
+    ordering = ("-id",)
+    actions = ("retry_parked",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "public_id",
+                    "state",
+                    "why",
+                    "vendor",
+                    "event_type",
+                    "account_id",
+                    "origin",
+                    "received",
+                    "processed",
+                    "attempts",
+                    "shard",
+                    "secret_slot",
+                    "dedupe_key",
+                    "traceparent",
+                )
+            },
+        ),
+        ("What became of it", {"fields": ("its_events", "its_messages")}),
+        ("As received", {"fields": ("kept_headers", "raw_body", "fetched")}),
+    )
+    readonly_fields = fieldsets[0][1]["fields"] + (
+        "its_events",
+        "its_messages",
+        "kept_headers",
+        "raw_body",
+        "fetched",
+    )
+
+    @display(description="Received (UTC)", ordering="id")
+    def received(self, row: WebhookDelivery) -> SafeString | str:
+        """Show when it came."""
+        return moment(row.received_at)
+
+    @display(description="Finished (UTC)")
+    def processed(self, row: WebhookDelivery) -> SafeString | str:
+        """Show when it came to rest."""
+        return moment(row.processed_at)
+
+    @display(description="Status", label=_LABELS)
+    def state(self, row: WebhookDelivery) -> str:
+        """Show the status as a coloured word."""
+        return row.status
+
+    @display(description="Problem")
+    def short_error(self, row: WebhookDelivery) -> str:
+        """Show what is wrong in a few words."""
+        return row.error[:80] or NOTHING
+
+    @display(description="Why, and what next")
+    def why(self, row: WebhookDelivery) -> str:
+        """Show the whole sentence."""
+        if not row.error:
+            return NOTHING
+        return f"{row.error_code}: {row.error}"
+
+    @display(description="Events")
+    def its_events(self, row: WebhookDelivery) -> SafeString | str:
+        """Link to what it said."""
+        events = first(row.events.order_by("created_at"))
+        return bullets([link(event) for event in events])
+
+    @display(description="Messages")
+    def its_messages(self, row: WebhookDelivery) -> SafeString | str:
+        """Link to what was handed to Kafka because of it."""
+        rows = OutboxMessage.objects.filter(event__delivery=row).order_by("id")
+        return bullets([link(m, f"{m.event_type}: {m.status}") for m in first(rows)])
+
+    @display(description="Headers kept")
+    def kept_headers(self, row: WebhookDelivery) -> SafeString | str:
+        """Show the headers; credentials are never among them."""
+        return pretty(row.headers)
+
+    @display(description="Body")
+    def raw_body(self, row: WebhookDelivery) -> SafeString | str:
+        """Show the bytes as they were signed."""
+        return pretty_bytes(row.body)
+
+    @display(description="Fetched documents")
+    def fetched(self, row: WebhookDelivery) -> SafeString | str:
+        """Show what the vendor's API gave for it."""
+        return bullets(
+            [
+                SafeString("<br>").join([str(document), pretty_bytes(document.body)])
+                for document in first(row.documents.order_by("id"), 10)
+            ]
+        )
+
+    @action(description="Retry what is parked", permissions=["operate"])
+    def retry_parked(
+        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
+    ) -> HttpResponse | None:
+        """Ask for a reason, then make the parked ones due again."""
+        verb = Verb(
+            name="retry_parked",
+            title="Retry",
+            effect="The parked ones among the selected deliveries are worked on again, "
+            "from their stored bytes. What they already published is not repeated.",
+            act=_retry,
+        )
+        return confirm(self, request, queryset, verb)
+
+
+def _retry(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+    count = parked.retry_deliveries(
+        rows, actor=request.user.get_username(), reason=reason, now=timezone.now()
+    )
+    return f"{count} deliveries are due again."

@@ -1,0 +1,74 @@
+"""Filters that do not look through a table to offer their choices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import DropdownFilter
+
+from biometrics.catalogue import Metric
+from biometrics.models import WebhookDelivery
+from biometrics.models.intake import DeliveryStatus
+from biometrics.vendors.registry import choices
+
+
+class VendorFilter(DropdownFilter):
+    """By vendor slug, from the registry."""
+
+    title = "vendor"
+    parameter_name = "vendor"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """Offer every registered vendor."""
+        return choices()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the rows of the chosen vendor."""
+        return queryset.filter(vendor=self.value()) if self.value() else queryset
+
+
+class MetricFilter(DropdownFilter):
+    """By metric, from the catalogue."""
+
+    title = "metric"
+    parameter_name = "metric"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """Offer every metric."""
+        return [(metric.value, metric.value) for metric in Metric]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the rows of the chosen metric."""
+        return queryset.filter(metric=self.value()) if self.value() else queryset
+
+
+class ErrorCodeFilter(DropdownFilter):
+    """By the reason for which deliveries are parked now."""
+
+    title = "reason parked"
+    parameter_name = "error_code"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """Offer the reasons that exist; parked rows are few and have an index."""
+        codes = (
+            WebhookDelivery.objects.filter(status=DeliveryStatus.PARKED)
+            .order_by("error_code")
+            .values_list("error_code", flat=True)
+            .distinct()
+        )
+        return [(code, code) for code in codes]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the parked rows with the chosen reason."""
+        if not self.value():
+            return queryset
+        return queryset.filter(status=DeliveryStatus.PARKED, error_code=self.value())

@@ -1,0 +1,281 @@
+"""What goes to Kafka: messages, the queues that are parked, and who carries them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import action, display
+
+from biometrics import nudges, outbox
+from biometrics.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    link,
+    list_link,
+    moment,
+    pretty,
+    pretty_bytes,
+)
+from biometrics.admin.reasons import Verb, confirm
+from biometrics.models import (
+    OutboxMessage,
+    ParkedQueue,
+    PublishBatch,
+    ShardLease,
+    Subject,
+)
+from biometrics.models.outbox import BatchState, MessageStatus
+
+_LABELS = {
+    MessageStatus.PENDING: "info",
+    MessageStatus.IN_BATCH: "info",
+    MessageStatus.PUBLISHED: "success",
+    MessageStatus.PARKED: "danger",
+    MessageStatus.DEAD: "warning",
+}
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
+    """One message to Kafka and where it stands."""
+
+    list_display = ("created", "topic", "event_type", "state", "where")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("priority", ChoicesDropdownFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("ce_id__exact", "subject__exact")
+    search_help_text = "Record id (ce_id) or person id, whole."
+    ordering = ("-id",)
+    fields = (
+        "ce_id",
+        "state",
+        "topic",
+        "event_type",
+        "priority",
+        "person",
+        "its_event",
+        "its_alert",
+        "created",
+        "published",
+        "where",
+        "its_batch",
+        "shard",
+        "attempts",
+        "error",
+        "record_headers",
+        "record_value",
+    )
+    readonly_fields = fields
+
+    @display(description="Appended (UTC)", ordering="id")
+    def created(self, row: OutboxMessage) -> SafeString | str:
+        """Show when it was appended."""
+        return moment(row.created_at)
+
+    @display(description="Published (UTC)")
+    def published(self, row: OutboxMessage) -> SafeString | str:
+        """Show when its transaction was committed."""
+        return moment(row.published_at)
+
+    @display(description="Status", label=_LABELS)
+    def state(self, row: OutboxMessage) -> str:
+        """Show where it stands."""
+        return row.status
+
+    @display(description="Partition @ offset")
+    def where(self, row: OutboxMessage) -> str:
+        """Show its place on the topic."""
+        if row.kafka_offset is None:
+            return NOTHING
+        return f"{row.kafka_partition} @ {row.kafka_offset}"
+
+    @display(description="Person")
+    def person(self, row: OutboxMessage) -> SafeString | str:
+        """Link to the person whose id is the key."""
+        subject = Subject.objects.filter(pk=row.subject).first()
+        return link(subject) if subject else str(row.subject)
+
+    @display(description="From event")
+    def its_event(self, row: OutboxMessage) -> SafeString | str:
+        """Link to the event that it tells."""
+        return link(row.event)
+
+    @display(description="From alert")
+    def its_alert(self, row: OutboxMessage) -> SafeString | str:
+        """Link to the alert that it tells."""
+        return link(row.alert)
+
+    @display(description="Batch")
+    def its_batch(self, row: OutboxMessage) -> SafeString | str:
+        """Link to the Kafka transaction that held it."""
+        return link(row.batch)
+
+    @display(description="Headers")
+    def record_headers(self, row: OutboxMessage) -> SafeString | str:
+        """Show the record's headers."""
+        return pretty(row.headers)
+
+    @display(description="Value")
+    def record_value(self, row: OutboxMessage) -> SafeString | str:
+        """Show the record's value."""
+        return pretty_bytes(row.value)
+
+
+@admin.register(ParkedQueue)
+class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
+    """People whose messages wait for a decision."""
+
+    list_display = ("since_utc", "person", "reason", "waiting")
+    search_fields = ("subject__exact",)
+    ordering = ("since",)
+    actions = ("retry_queues", "skip_messages")
+    fields = ("person", "reason", "since_utc", "stuck_at", "waiting")
+    readonly_fields = fields
+
+    @display(description="Since (UTC)", ordering="since")
+    def since_utc(self, row: ParkedQueue) -> SafeString | str:
+        """Show since when."""
+        return moment(row.since)
+
+    @display(description="Person")
+    def person(self, row: ParkedQueue) -> SafeString | str:
+        """Link to the person."""
+        subject = Subject.objects.filter(pk=row.subject).first()
+        return link(subject) if subject else str(row.subject)
+
+    @display(description="Stuck at")
+    def stuck_at(self, row: ParkedQueue) -> SafeString | str:
+        """Link to the message that was refused."""
+        return link(OutboxMessage.objects.filter(pk=row.from_id).first())
+
+    @display(description="Messages")
+    def waiting(self, row: ParkedQueue) -> SafeString:
+        """Link to what waits."""
+        return list_link(
+            OutboxMessage, "show", q=row.subject, status__exact=MessageStatus.PARKED
+        )
+
+    @action(description="Retry", permissions=["operate"])
+    def retry_queues(
+        self, request: HttpRequest, queryset: QuerySet[ParkedQueue]
+    ) -> HttpResponse | None:
+        """Ask for a reason, then let the queues flow."""
+        verb = Verb(
+            name="retry_queues",
+            title="Retry",
+            effect="The messages of these people are sent again from the refused one "
+            "on, in order. If it is refused again, the queue parks again.",
+            act=_retry,
+        )
+        return confirm(self, request, queryset, verb)
+
+    @action(description="Skip the refused message", permissions=["operate"])
+    def skip_messages(
+        self, request: HttpRequest, queryset: QuerySet[ParkedQueue]
+    ) -> HttpResponse | None:
+        """Ask for a reason, then give the refused messages up."""
+        verb = Verb(
+            name="skip_messages",
+            title="Skip",
+            effect="The refused message of each of these people is given up for good "
+            "(it stays here as dead, with the reason); what waits behind it is sent.",
+            act=_skip,
+        )
+        return confirm(self, request, queryset, verb)
+
+
+def _retry(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+    queues = list(rows)
+    for queue in queues:
+        outbox.retry(
+            subject=queue.subject,
+            actor=request.user.get_username(),
+            reason=reason,
+            now=timezone.now(),
+        )
+    nudges.nudge_publishing({queue.shard for queue in queues})
+    return f"{len(queues)} queues flow again."
+
+
+def _skip(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+    queues = list(rows)
+    for queue in queues:
+        outbox.skip(
+            subject=queue.subject,
+            actor=request.user.get_username(),
+            reason=reason,
+            now=timezone.now(),
+        )
+    nudges.nudge_publishing({queue.shard for queue in queues})
+    return f"{len(queues)} messages were given up; what waited behind them flows."
+
+
+@admin.register(PublishBatch)
+class PublishBatchAdmin(ReadOnlyAdmin[PublishBatch]):
+    """What one Kafka transaction held."""
+
+    list_display = ("created", "shard", "seq", "phase", "size")
+    list_filter = (("state", ChoicesDropdownFilter),)
+    ordering = ("-id",)
+    fields = ("shard", "seq", "phase", "size", "holder", "created", "closed", "rows")
+    readonly_fields = fields
+
+    @display(description="Opened (UTC)", ordering="id")
+    def created(self, row: PublishBatch) -> SafeString | str:
+        """Show when it was claimed."""
+        return moment(row.created_at)
+
+    @display(description="Closed (UTC)")
+    def closed(self, row: PublishBatch) -> SafeString | str:
+        """Show when its outcome was known."""
+        return moment(row.closed_at)
+
+    @display(
+        description="State",
+        label={
+            BatchState.OPEN: "info",
+            BatchState.PUBLISHED: "success",
+            BatchState.VOID: "warning",
+        },
+    )
+    def phase(self, row: PublishBatch) -> str:
+        """Show the outcome."""
+        return row.state
+
+    @display(description="Messages")
+    def rows(self, row: PublishBatch) -> SafeString:
+        """Link to what it holds."""
+        return list_link(OutboxMessage, "show", batch__id__exact=row.pk)
+
+
+@admin.register(ShardLease)
+class ShardLeaseAdmin(ReadOnlyAdmin[ShardLease]):
+    """Who works on which shard."""
+
+    list_display = ("step", "shard", "until_utc", "is_clean", "alarm")
+    list_filter = (("step", ChoicesDropdownFilter),)
+    ordering = ("step", "shard")
+    fields = (
+        "step",
+        "shard",
+        "token",
+        "until_utc",
+        "holder",
+        "is_clean",
+        "next_seq",
+        "alarm",
+    )
+    readonly_fields = fields
+
+    @display(description="Held until (UTC)")
+    def until_utc(self, row: ShardLease) -> SafeString | str:
+        """Show until when it is held."""
+        return moment(row.until)

@@ -1,0 +1,80 @@
+"""The sidebar: watch, act, prove. A link that somebody may not follow is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+Item = dict[str, Any]
+
+
+def navigation(request: HttpRequest) -> list[Item]:
+    """Return Unfold's navigation for this person."""
+    return [
+        _group(
+            "Watch",
+            _item("Dashboard", "dashboard", "admin:index"),
+            _list("Alerts", "ecg_heart", "hrvalert"),
+            _list("Deliveries", "inbox", "webhookdelivery"),
+            _list("People", "group", "subject"),
+            _list("Events", "event_note", "biometricevent"),
+            _list("Readings", "monitor_heart", "reading"),
+            _list("HRV nights", "bedtime", "hrvnight"),
+        ),
+        _group(
+            "Act",
+            _list("Parked queues", "pause_circle", "parkedqueue"),
+            _item(
+                "Parked deliveries",
+                "report",
+                "admin:biometrics_webhookdelivery_changelist",
+                query="?status__exact=parked",
+                permission=_may_view("biometrics", "webhookdelivery"),
+            ),
+            _list("Breakers", "electrical_services", "breakermode", app="resilience"),
+            _list("Connections", "link", "vendorconnection"),
+        ),
+        _group(
+            "Prove",
+            _list("Messages", "outbox", "outboxmessage"),
+            _list("Batches", "deployed_code", "publishbatch"),
+            _list("Leases", "key", "shardlease"),
+            _list("Audit", "history", "auditentry"),
+            _list("Staff", "badge", "user", app="auth"),
+            _list("Roles", "shield_person", "group", app="auth"),
+        ),
+    ]
+
+
+def _group(title: str, *items: Item) -> Item:
+    return {"title": title, "separator": True, "items": list(items)}
+
+
+def _list(title: str, icon: str, model: str, *, app: str = "biometrics") -> Item:
+    return _item(
+        title,
+        icon,
+        f"admin:{app}_{model}_changelist",
+        permission=_may_view(app, model),
+    )
+
+
+def _item(
+    title: str,
+    icon: str,
+    name: str,
+    *,
+    query: str = "",
+    permission: Callable[[HttpRequest], bool] | None = None,
+) -> Item:
+    item: Item = {"title": title, "icon": icon, "link": reverse(name) + query}
+    if permission is not None:
+        item["permission"] = permission
+    return item
+
+
+def _may_view(app: str, model: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: bool(request.user.has_perm(f"{app}.view_{model}"))

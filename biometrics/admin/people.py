@@ -1,0 +1,142 @@
+"""Who the data is about and how it comes."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from biometrics.admin.base import ReadOnlyAdmin, bullets, first, link, list_link, moment
+from biometrics.admin.filters import VendorFilter
+from biometrics.models import (
+    BiometricEvent,
+    HrvAlert,
+    HrvNight,
+    OutboxMessage,
+    Reading,
+    Subject,
+    VendorConnection,
+    WebhookDelivery,
+)
+from biometrics.models.people import ConnectionStatus
+
+_LABELS = {
+    ConnectionStatus.ACTIVE: "success",
+    ConnectionStatus.NEEDS_RECONNECT: "danger",
+    ConnectionStatus.REVOKED: "warning",
+}
+
+
+@admin.register(Subject)
+class SubjectAdmin(ReadOnlyAdmin[Subject]):
+    """A person, and everything that is theirs."""
+
+    list_display = ("label", "id", "created")
+    search_fields = ("id__exact", "label__istartswith")
+    search_help_text = "Person id, whole, or the start of the label."
+    ordering = ("label",)
+    fields = ("label", "id", "created", "connected", "last_alerts", "more")
+    readonly_fields = fields
+
+    @display(description="Known since (UTC)", ordering="created_at")
+    def created(self, row: Subject) -> SafeString | str:
+        """Show since when."""
+        return moment(row.created_at)
+
+    @display(description="Connections")
+    def connected(self, row: Subject) -> SafeString | str:
+        """Link to the vendor accounts."""
+        rows = first(row.connections.order_by("vendor"))
+        return bullets([link(c, f"{c.vendor}: {c.status}") for c in rows])
+
+    @display(description="Latest alerts")
+    def last_alerts(self, row: Subject) -> SafeString | str:
+        """Link to the latest alerts."""
+        alerts = first(row.hrv_alerts.order_by("-night"), 10)
+        return bullets(
+            [link(a, f"{a.night} {a.severity} ({a.status})") for a in alerts]
+        )
+
+    @display(description="Everything of this person")
+    def more(self, row: Subject) -> SafeString | str:
+        """Link to the filtered lists."""
+        return bullets(
+            [
+                list_link(BiometricEvent, "Events", q=row.pk),
+                list_link(Reading, "Readings", q=row.pk),
+                list_link(HrvNight, "HRV nights", q=row.pk),
+                list_link(HrvAlert, "Alerts", q=row.pk),
+                list_link(OutboxMessage, "Messages", q=row.pk),
+            ]
+        )
+
+
+@admin.register(VendorConnection)
+class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
+    """A vendor account. Tokens are never shown, only whether there are any."""
+
+    list_display = ("vendor", "person", "account_id", "state", "updated")
+    list_filter = (VendorFilter, ("status", ChoicesDropdownFilter))
+    search_fields = ("account_id__exact", "subject__id__exact")
+    search_help_text = "Vendor account or person id, whole."
+    list_select_related = ("subject",)
+    ordering = ("-id",)
+    fields = (
+        "vendor",
+        "person",
+        "account_id",
+        "state",
+        "status_reason",
+        "scopes",
+        "credentials",
+        "token_expires",
+        "created",
+        "updated",
+        "deliveries",
+    )
+    readonly_fields = fields
+
+    @display(description="Person")
+    def person(self, row: VendorConnection) -> SafeString | str:
+        """Link to the person."""
+        return link(row.subject)
+
+    @display(description="Status", label=_LABELS)
+    def state(self, row: VendorConnection) -> str:
+        """Show whether it works."""
+        return row.status
+
+    @display(description="Credentials held")
+    def credentials(self, row: VendorConnection) -> str:
+        """Say which credentials exist, never what they are."""
+        held = [
+            name
+            for name, value in (
+                ("access token (encrypted)", row.access_token),
+                ("refresh token (encrypted)", row.refresh_token),
+                ("personal token (hash only)", row.personal_token_sha256),
+            )
+            if value
+        ]
+        return ", ".join(held) or "none"
+
+    @display(description="Access token runs out (UTC)")
+    def token_expires(self, row: VendorConnection) -> SafeString | str:
+        """Show when the access token ends."""
+        return moment(row.token_expires_at)
+
+    @display(description="Connected (UTC)")
+    def created(self, row: VendorConnection) -> SafeString | str:
+        """Show since when."""
+        return moment(row.created_at)
+
+    @display(description="Changed (UTC)", ordering="updated_at")
+    def updated(self, row: VendorConnection) -> SafeString | str:
+        """Show the last change."""
+        return moment(row.updated_at)
+
+    @display(description="Deliveries")
+    def deliveries(self, row: VendorConnection) -> SafeString:
+        """Link to what came for this account."""
+        return list_link(WebhookDelivery, "show", vendor=row.vendor, q=row.account_id)

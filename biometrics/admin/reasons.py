@@ -1,0 +1,56 @@
+"""Verbs that act on selected rows: say what will happen, ask why, then do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+
+class ReasonForm(forms.Form):
+    """The one thing that every verb asks."""
+
+    reason = forms.CharField(
+        min_length=3, max_length=300, widget=UnfoldAdminTextInputWidget
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """A bulk verb. `effect` is the sentence shown before it is done."""
+
+    name: str
+    title: str
+    effect: str
+    act: Callable[[HttpRequest, QuerySet[Any], str], str]
+
+
+def confirm(
+    admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], verb: Verb
+) -> HttpResponse | None:
+    """Show the page that asks for a reason, or do the verb when one was given."""
+    form = ReasonForm(request.POST if "reason" in request.POST else None)
+    if form.is_valid():
+        done = verb.act(request, rows, form.cleaned_data["reason"])
+        messages.success(request, done)
+        return None
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": verb.title,
+        "verb": verb,
+        "form": form,
+        "count": rows.count(),
+        "ids": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+        "opts": admin.model._meta,  # noqa: SLF001
+    }
+    return TemplateResponse(request, "admin/biometrics/confirm.html", context)
