@@ -8,10 +8,13 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from auren.devstack import surroundings
+
 
 def main() -> None:
     """Run one command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
+    surroundings.adopt(command="".join(sys.argv[1:2]))
     execute_from_command_line(sys.argv)
 
 

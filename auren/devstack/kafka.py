@@ -121,6 +121,8 @@ class EmbeddedKafka(EmbeddedService):
             capture_output=True,
             text=True,
             check=False,
+            # Ctrl-C in the terminal is for whoever started us.
+            start_new_session=True,
         )
         if formatted.returncode:
             msg = (

@@ -49,12 +49,17 @@ def class_path() -> list[Path]:
     when they can be had neither from there nor from the network.
     """
     jars = locked_jars()
-    home = cache_dir() / f"kafka-{_fingerprint()}"
+    home = _home()
     if not home.is_dir():
         with _only_one(home.with_suffix(".lock")):
             if not home.is_dir():
                 _fetch(jars, home=home)
     return [home / jar.filename for jar in jars]
+
+
+def are_here() -> bool:
+    """Whether the jars have been fetched already."""
+    return _home().is_dir()
 
 
 def locked_jars() -> list[LockedJar]:
@@ -126,8 +131,9 @@ def _check(path: Path, *, jar: LockedJar) -> None:
         raise ServiceError(msg)
 
 
-def _fingerprint() -> str:
-    return hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
+def _home() -> Path:
+    fingerprint = hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]
+    return cache_dir() / f"kafka-{fingerprint}"
 
 
 @contextmanager

@@ -34,6 +34,11 @@ def free_port() -> int:
     raise ServiceError(msg)
 
 
+def preferred_port(port: int) -> int:
+    """Answer this port when nobody listens on it, else any free one."""
+    return port if port_is_free(port) else free_port()
+
+
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this port of 127.0.0.1."""
     with socket.socket() as probe:

@@ -1,0 +1,79 @@
+# The bridge on a machine with Python 3.11 (with venv) and make.
+#   make run     everything in one terminal, with simulated people
+#   make test    the whole test suite
+#   make check   everything that needs no test: lint, types, layers, migrations
+SHELL := /bin/sh
+.DEFAULT_GOAL := run
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := auren biometrics resilience
+INSTALLED := $(VENV)/requirements.installed
+REQUIREMENTS := requirements.txt requirements-dev.txt
+
+# Stands in for what a production host sets, where a tool wants settings to be there.
+CHECK_ENV := AUREN_MODE=production \
+  SECRET_KEY=for-checks-only-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
+  AUREN_TOKEN_KEYS=Zm9yLWNoZWNrcy1vbmx5LTAxMjM0NTY3ODktMDEyMzQ= \
+  AUREN_OURA_CLIENT_ID=check AUREN_OURA_CLIENT_SECRET=check \
+  AUREN_OURA_VERIFICATION_TOKEN=check \
+  AUREN_WHOOP_CLIENT_ID=check AUREN_WHOOP_CLIENT_SECRET=check \
+  AUREN_TERRA_DEV_ID=check AUREN_TERRA_API_KEY=check \
+  AUREN_WEBHOOK_SECRET_TERRA=check
+
+.PHONY: run test check format lock clean venv bench-breaker bench-hrv
+
+run: venv
+	@exec $(BIN)/python manage.py devstack
+
+test: venv
+	$(BIN)/pytest
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(CHECK_ENV) $(BIN)/mypy $(PACKAGES) tests
+	$(BIN)/lint-imports
+	$(CHECK_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-breaker: venv
+	$(BIN)/python -m tests.bench.bench_breaker
+
+bench-hrv: venv
+	$(BIN)/python -m tests.bench.bench_hrv
+
+# Pins everything anew: both requirements files, and the jars of the embedded Kafka.
+lock: venv
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file=requirements.txt requirements.in
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file=requirements-dev.txt requirements-dev.in
+	$(BIN)/python -m auren.devstack.kafka_jars
+
+# Forgets the state of make run and what tools have left. The virtual environment and
+# the fetched Kafka (~/.cache/auren) stay.
+clean:
+	rm -rf .devstack staticfiles htmlcov .coverage .coverage.* \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# By content, not by date: a checkout gives files new dates.
+venv:
+	@if ! cat $(REQUIREMENTS) | cmp -s - $(INSTALLED); then \
+	  for python in python3.11 python3.12 python3.13 python3; do \
+	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      found=$$python; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "Python 3.11 or newer with venv is needed (Debian: apt install python3-venv)." >&2; exit 1; \
+	  fi; \
+	  echo "Installing into $(VENV), this once (a minute or two)."; \
+	  [ -x $(BIN)/python ] || $$found -m venv $(VENV) || exit 1; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    $(foreach file,$(REQUIREMENTS),-r $(file)) || exit 1; \
+	  cat $(REQUIREMENTS) > $(INSTALLED); \
+	fi
