@@ -108,13 +108,15 @@ class VendorApi(Protocol):
 class ApiSpec:
     """Where a vendor's API is and how its grants are renewed.
 
-    `base` is what AUREN_<SLUG>_API_BASE replaces; `token_path` is relative to it (`..`
-    allowed). `refresh_fields` go into the form beside the usual four. `shared_limit`
-    says that a 429 always speaks of the application, never of one person.
+    `base` is what AUREN_<SLUG>_API_BASE replaces. Calls go to base + `prefix` + path,
+    the renewal of grants to base + `token_path`, with `refresh_fields` in the form
+    beside the usual four. `shared_limit` says that a 429 always speaks of the
+    application, never of one person.
     """
 
     base: str
     token_path: str
+    prefix: str = ""
     refresh_fields: Mapping[str, str] = field(default_factory=dict)
     shared_limit: bool = False
 

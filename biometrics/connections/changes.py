@@ -1,0 +1,111 @@
+"""What deliveries say about connections themselves: connected, revoked, renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from biometrics.connections.registry import lock_subjects
+from biometrics.models import VendorConnection
+from biometrics.models.people import ConnectionStatus
+from biometrics.vendors.base import ConnectionChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """A change that took place and that consumers are told of.
+
+    For `relinked`, later events carry `subject`, earlier ones carried `former_subject`.
+    """
+
+    change: Literal["connected", "revoked", "relinked"]
+    subject: UUID
+    reason: str
+    former_subject: UUID | None = None
+
+
+def apply(
+    change: ConnectionChange, *, connection: VendorConnection, is_new: bool
+) -> Applied | None:
+    """Carry a change out; None when nothing changed or consumers need not know.
+
+    Call it with the connection and its subject locked. `is_new` says that this delivery
+    made the connection.
+    """
+    if change.change == "relinked":
+        return _relink(change, connection)
+    before = connection.status
+    connection.status = _STATUS[change.change]
+    connection.status_reason = (
+        "" if change.change == "connected" else change.reason[:300]
+    )
+    if change.reference:
+        connection.reference = change.reference[:200]
+    connection.save(
+        update_fields=["status", "status_reason", "reference", "updated_at"]
+    )
+    is_told = change.change in {"connected", "revoked"}
+    if not is_told or (before == connection.status and not is_new):
+        return None
+    return Applied(
+        change="connected" if change.change == "connected" else "revoked",
+        subject=connection.subject_id,
+        reason=change.reason,
+    )
+
+
+_STATUS: Mapping[str, ConnectionStatus] = {
+    "connected": ConnectionStatus.ACTIVE,
+    "revoked": ConnectionStatus.REVOKED,
+    "needs_reconnect": ConnectionStatus.NEEDS_RECONNECT,
+}
+
+
+def _relink(change: ConnectionChange, connection: VendorConnection) -> Applied | None:
+    """Carry a person's data over to the account id that the vendor gives it from now on.
+
+    The connection takes the new id, so that its records stay comparable; what still
+    comes under the old id finds the same person through a revoked row. Where data came
+    under the new id first, that account is linked to the person who was there before.
+    """
+    old_id, new_id = connection.account_id, change.new_account_id
+    if not new_id or new_id == old_id:
+        return None
+    rows = VendorConnection.objects.select_for_update(no_key=True)
+    newer = rows.filter(vendor=connection.vendor, account_id=new_id).first()
+    if newer is None:
+        connection.account_id = new_id
+        connection.status, connection.status_reason = ConnectionStatus.ACTIVE, ""
+        connection.save()
+        VendorConnection.objects.create(
+            subject_id=connection.subject_id,
+            vendor=connection.vendor,
+            account_id=old_id,
+            reference=connection.reference,
+            status=ConnectionStatus.REVOKED,
+            status_reason="The vendor gave this account another id.",
+        )
+        return None
+    return _merge(change, older=connection, newer=newer)
+
+
+def _merge(
+    change: ConnectionChange, *, older: VendorConnection, newer: VendorConnection
+) -> Applied | None:
+    former = newer.subject_id
+    older.status = ConnectionStatus.REVOKED
+    older.status_reason = "The vendor gave this account another id."
+    older.save()
+    if former == older.subject_id:
+        return None
+    lock_subjects([former])
+    newer.subject_id = older.subject_id
+    newer.save()
+    return Applied(
+        change="relinked",
+        subject=newer.subject_id,
+        reason=change.reason,
+        former_subject=former,
+    )

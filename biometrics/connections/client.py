@@ -1,0 +1,212 @@
+"""Authorised calls to vendors' APIs: bounded in time, behind the vendor's breaker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import NoReturn
+
+import aiohttp
+from django.conf import settings
+
+from biometrics import metrics
+from biometrics.connections.answers import error_of
+from biometrics.connections.grants import Grant, grant_of
+from biometrics.connections.refresh import Refresher, endpoint_of
+from biometrics.errors import (
+    ConfigurationError,
+    VendorError,
+    VendorRefusedError,
+    VendorUnavailableError,
+)
+from biometrics.models import VendorConnection
+from biometrics.models.people import ConnectionStatus
+from biometrics.vendors.base import ApiResponse, ApiSpec, VendorAdapter, VendorApi
+from resilience import CircuitBreakerOpen, get_breaker
+
+logger = logging.getLogger(__name__)
+
+# A single document; whole collections come in pages.
+_MAX_ANSWER = 16 * 1024 * 1024
+_CONNECT_S = 5.0
+# Renewed ahead of time, so that a call under way does not outlive its token.
+_RENEW_AHEAD_S = 60.0
+
+
+class VendorSession:
+    """The calls of one batch: one pool of connections, one renewal for each grant."""
+
+    def __init__(
+        self, *, http: aiohttp.ClientSession, now: Callable[[], datetime]
+    ) -> None:
+        self.http = http
+        self.now = now
+        self.refresher = Refresher(http=http, now=now)
+        # By connection: what this session last learned of its grant.
+        self.grants: dict[int, Grant] = {}
+
+    def api_for(
+        self, *, connection: VendorConnection, adapter: VendorAdapter
+    ) -> VendorApi:
+        """Return the vendor's API as this connection may use it.
+
+        Raises ConfigurationError when the vendor has no API or the tokens are locked.
+        """
+        if adapter.api is None:
+            message = f"The adapter of {adapter.slug} declares no API to fetch from."
+            raise ConfigurationError(message)
+        if connection.id not in self.grants:
+            grant = grant_of(connection)
+            if grant is not None:
+                self.grants[connection.id] = grant
+        return _ConnectionApi(
+            session=self, connection=connection, slug=adapter.slug, spec=adapter.api
+        )
+
+
+@asynccontextmanager
+async def open_session(*, now: Callable[[], datetime]) -> AsyncIterator[VendorSession]:
+    """Open the connections of one batch; renewals under way are carried to their end."""
+    total = settings.VENDOR_TIMEOUT_S
+    timeout = aiohttp.ClientTimeout(total=total, connect=min(_CONNECT_S, total))
+    connector = aiohttp.TCPConnector(limit=settings.AIOHTTP_CONNECTOR_LIMIT)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, auto_decompress=True
+    ) as http:
+        session = VendorSession(http=http, now=now)
+        try:
+            yield session
+        finally:
+            await session.refresher.finish()
+
+
+class _ConnectionApi:
+    """See VendorApi."""
+
+    def __init__(
+        self,
+        *,
+        session: VendorSession,
+        connection: VendorConnection,
+        slug: str,
+        spec: ApiSpec,
+    ) -> None:
+        self._session = session
+        self._connection = connection
+        self._slug = slug
+        self._spec = spec
+        configured: Mapping[str, str] = settings.AUREN_VENDORS.get(slug, {})
+        self._base = configured.get("api_base") or spec.base
+
+    async def get(
+        self, path: str, *, params: Mapping[str, str] | None = None
+    ) -> ApiResponse:
+        """See VendorApi."""
+        grant = await self._usable_grant()
+        try:
+            return await self._request(path, params, grant=grant)
+        except VendorRefusedError as error:
+            if error.status != 401 or not grant.renewable:
+                raise
+        # A token may be revoked before its time; a fresh one decides.
+        return await self._request(path, params, grant=await self._renewed(grant))
+
+    async def _usable_grant(self) -> Grant:
+        if self._connection.status != ConnectionStatus.ACTIVE:
+            reason = self._connection.status_reason or self._connection.status
+            self._refuse(f"The account is not connected ({reason}).")
+        grant = self._session.grants.get(self._connection.id)
+        if grant is None:
+            self._refuse("The account has no access token.")
+        if not grant.expires_within(_RENEW_AHEAD_S, now=self._session.now()):
+            return grant
+        if grant.renewable:
+            return await self._renewed(grant)
+        if grant.expires_within(0, now=self._session.now()):
+            self._refuse("The access token has run out and cannot be renewed.")
+        return grant
+
+    async def _renewed(self, stale: Grant) -> Grant:
+        known = self._session.grants.get(self._connection.id)
+        if known is not None and known.access_token != stale.access_token:
+            return known
+        endpoint = endpoint_of(slug=self._slug, spec=self._spec, base=self._base)
+        grant = await self._session.refresher.renew(stale, endpoint=endpoint)
+        self._session.grants[self._connection.id] = grant
+        return grant
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise VendorRefusedError(message, status=401, permanent=True)
+
+    async def _request(
+        self, path: str, params: Mapping[str, str] | None, *, grant: Grant
+    ) -> ApiResponse:
+        """Make one guarded call and tell the breaker what it says about the vendor."""
+        breaker = get_breaker(f"vendor:{self._slug}")
+        try:
+            permit = await breaker.aacquire()
+        except CircuitBreakerOpen as error:
+            self._count("rejected")
+            raise VendorUnavailableError(
+                "The vendor's API is being left alone after failures.",
+                retry_after=error.countdown(),
+            ) from error
+        try:
+            response = await self._exchange(path, params, grant=grant)
+        except VendorError as error:
+            self._count(type(error).__name__)
+            wish = getattr(error, "retry_after", None)
+            await permit.asettle(error, retry_after=wish)
+            raise
+        except BaseException as error:
+            await permit.asettle(error)
+            raise
+        await permit.asettle(None)
+        self._count("ok" if response.status == 200 else "not_found")
+        return response
+
+    async def _exchange(
+        self, path: str, params: Mapping[str, str] | None, *, grant: Grant
+    ) -> ApiResponse:
+        url = self._base + self._spec.prefix + path
+        headers = {"Authorization": f"Bearer {grant.access_token}"}
+        # The document is at least as new as the moment before it was asked for.
+        started_at = self._session.now()
+        try:
+            async with self._session.http.get(
+                url, params=params, headers=headers, allow_redirects=False
+            ) as response:
+                lowered = {k.lower(): v for k, v in response.headers.items()}
+                error = error_of(
+                    status=response.status,
+                    headers=lowered,
+                    shared_limit=self._spec.shared_limit,
+                    now=self._session.now(),
+                )
+                if error is not None:
+                    raise error
+                body = await _read(response)
+        except TimeoutError as error:
+            raise VendorUnavailableError("The vendor's API is too slow.") from error
+        except aiohttp.ClientError as error:
+            message = f"The vendor's API cannot be reached ({type(error).__name__})."
+            raise VendorUnavailableError(message) from error
+        return ApiResponse(
+            url=path, status=response.status, body=body, fetched_at=started_at
+        )
+
+    def _count(self, outcome: str) -> None:
+        metrics.VENDOR_REQUESTS.labels(self._slug, outcome).inc()
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body; one that is larger than any document is refused."""
+    chunks = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        chunks += chunk
+        if len(chunks) > _MAX_ANSWER:
+            message = f"The document is larger than {_MAX_ANSWER // 2**20} MiB."
+            raise VendorRefusedError(message, status=response.status, permanent=False)
+    return bytes(chunks)

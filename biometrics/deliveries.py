@@ -1,0 +1,143 @@
+"""Stored deliveries as a queue: which are due, who is at work on them, how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Length
+
+from biometrics.models import DeliveryDocument, WebhookDelivery
+from biometrics.models.intake import DUE_DELIVERY, DeliveryStatus
+
+# A delivery during which the worker died this often is not tried again.
+KILLS_TO_PARK = 3
+_ERROR_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposition:
+    """What becomes of a delivery. `error` says what happened and what to do next."""
+
+    status: DeliveryStatus
+    code: str = ""
+    error: str = ""
+    next_attempt_at: datetime | None = None
+
+
+PROCESSED = Disposition(status=DeliveryStatus.PROCESSED)
+
+
+def due_shards(*, now: datetime) -> set[int]:
+    """Return the shards that have deliveries to be worked on."""
+    due = _due(now)
+    if not due.exists():
+        return set()
+    return {
+        shard for shard in range(settings.SHARDS) if due.filter(shard=shard).exists()
+    }
+
+
+def is_due(*, shard: int, now: datetime) -> bool:
+    """Say whether a shard has deliveries to be worked on."""
+    return _due(now).filter(shard=shard).exists()
+
+
+def begin(
+    *, shard: int, now: datetime, max_rows: int, max_bytes: int
+) -> list[WebhookDelivery]:
+    """Return the next due deliveries of a shard in id order, and note the beginning.
+
+    At least one is returned when any is due, however big. One whose worker died before
+    comes alone, so that it can take nobody down with it; `unfinished` is the number of
+    deaths before this beginning.
+    """
+    sizes = (
+        _due(now)
+        .filter(shard=shard)
+        .order_by("id")
+        .values_list("id", "unfinished", Length("body"))[:max_rows]
+    )
+    chosen: list[int] = []
+    total = 0
+    for delivery_id, unfinished, size in sizes:
+        total += size or 0
+        if chosen and (unfinished or total > max_bytes):
+            break
+        chosen.append(delivery_id)
+        if unfinished:
+            break
+    if not chosen:
+        return []
+    rows = WebhookDelivery.objects.filter(id__in=chosen)
+    deliveries = list(rows.order_by("id"))
+    rows.update(unfinished=F("unfinished") + 1)
+    return deliveries
+
+
+def documents_of(
+    deliveries: Sequence[WebhookDelivery],
+) -> dict[int, list[DeliveryDocument]]:
+    """Return what was fetched before for these deliveries and is still kept."""
+    found: dict[int, list[DeliveryDocument]] = {}
+    documents = DeliveryDocument.objects.filter(
+        delivery_id__in=[delivery.id for delivery in deliveries], body__isnull=False
+    )
+    for document in documents.order_by("id"):
+        found.setdefault(document.delivery_id, []).append(document)
+    return found
+
+
+def finish(
+    *,
+    deliveries: Sequence[WebhookDelivery],
+    dispositions: Mapping[int, Disposition],
+    now: datetime,
+) -> None:
+    """Write how work on these deliveries ended; all of them are in `dispositions`."""
+    smooth = [d.id for d in deliveries if dispositions[d.id] == PROCESSED]
+    if smooth:
+        WebhookDelivery.objects.filter(id__in=smooth).update(
+            status=DeliveryStatus.PROCESSED,
+            unfinished=0,
+            next_attempt_at=None,
+            error_code="",
+            error="",
+            processed_at=now,
+        )
+    rest = [d for d in deliveries if dispositions[d.id] != PROCESSED]
+    for delivery in rest:
+        _note(delivery, dispositions[delivery.id], now=now)
+    WebhookDelivery.objects.bulk_update(
+        rest,
+        [
+            "status",
+            "attempts",
+            "unfinished",
+            "next_attempt_at",
+            "error_code",
+            "error",
+            "processed_at",
+        ],
+        batch_size=100,
+    )
+
+
+def _note(delivery: WebhookDelivery, end: Disposition, *, now: datetime) -> None:
+    delivery.status = end.status
+    delivery.unfinished = 0
+    delivery.attempts = min(delivery.attempts + 1, 32_000)
+    delivery.next_attempt_at = end.next_attempt_at
+    delivery.error_code = end.code
+    delivery.error = end.error[:_ERROR_LENGTH]
+    is_at_rest = end.status in {DeliveryStatus.IGNORED, DeliveryStatus.PARKED}
+    delivery.processed_at = now if is_at_rest else None
+
+
+def _due(now: datetime) -> QuerySet[WebhookDelivery]:
+    return WebhookDelivery.objects.filter(
+        DUE_DELIVERY, Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
+    )
