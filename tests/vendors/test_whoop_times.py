@@ -1,0 +1,81 @@
+"""Times, revisions and faults of WHOOP's documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from biometrics.errors import UnreadableDeliveryError
+from tests.vendors.deliveries import NOW
+from tests.vendors.said import problems, readings, times
+from tests.vendors.whoop_bodies import load, recovery, sleep
+from tests.vendors.whoop_documents import notified, read
+
+
+def test_an_untouched_record_is_new() -> None:
+    created = "2022-04-24T14:25:44.774Z"
+    assert notified("sleep.updated", sleep(created_at=created)).action == "created"
+
+
+@pytest.mark.parametrize("when", [None, "soon", "2126-01-01T00:00:00Z", 5])
+def test_without_a_usable_update_time_the_fetch_orders_revisions(when: object) -> None:
+    record = read("sleep", sleep(updated_at=when))
+
+    assert record.stamp == NOW
+    assert problems(record) == ["updated_at"]
+
+
+@pytest.mark.parametrize("offset", [None, "", "+99:99", "EST", 5])
+def test_without_an_offset_times_stay_utc_and_the_day_is_unknown(
+    offset: object,
+) -> None:
+    record = notified("recovery.updated", sleep(timezone_offset=offset), recovery())
+
+    assert times(record) == (
+        "2022-04-24T02:25:44.774000+00:00",
+        "2022-04-24T10:25:44.774000+00:00",
+        None,
+        None,
+    )
+    assert record.night is None
+    assert problems(record) == ["sleep.timezone_offset"]
+
+
+def test_utc_is_an_offset_too() -> None:
+    record = read("sleep", sleep(timezone_offset="Z"))
+
+    assert times(record)[2:] == ("+00:00", "2022-04-24")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"end": "2022-04-24T02:25:44.773Z"}, ["end"]),
+        ({"start": "0001-01-01T00:00:00+14:00"}, ["start"]),
+        ({"start": 5, "end": "2126-01-01T00:00:00Z"}, ["start", "end"]),
+    ],
+)
+def test_times_that_cannot_be_are_missing(
+    changes: dict[str, Any], fields: list[str]
+) -> None:
+    record = read("sleep", sleep(**changes))
+
+    assert problems(record) == fields
+    assert readings(record)["sleep_duration"] == 27415.794
+
+
+def test_an_answer_about_another_record_is_reported() -> None:
+    record = notified("sleep.updated", load("api_sleep_by_id.json"))
+
+    assert record.record_id == "ecfc6a15-4661-442f-a9a4-f160dd7afae8"
+    assert problems(record) == ["id"]
+
+
+@pytest.mark.parametrize("data_type", ["sleep", "recovery", "step_count"])
+@pytest.mark.parametrize("document", [None, [], {}, {"id": "\x00", "sleep_id": []}])
+def test_a_document_without_an_id_is_unreadable(
+    data_type: str, document: object
+) -> None:
+    with pytest.raises(UnreadableDeliveryError):
+        read(data_type, document)
