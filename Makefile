@@ -49,13 +49,16 @@ bench-hrv: venv
 
 # Pins everything anew: both requirements files, and the jars of the embedded Kafka.
 lock: venv
-	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file=requirements.txt requirements.in
-	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file=requirements-dev.txt requirements-dev.in
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-header --no-emit-index-url --no-emit-find-links --output-file=requirements.txt requirements.in
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-header --no-emit-index-url --no-emit-find-links --output-file=requirements-dev.txt requirements-dev.in
 	$(BIN)/python -m auren.devstack.kafka_jars
 
 # Forgets the state of make run and what tools have left. The virtual environment and
 # the fetched Kafka (~/.cache/auren) stay.
 clean:
+	@if [ -f .devstack/lock ] && command -v flock >/dev/null && ! flock -n .devstack/lock true; then \
+	  echo "make run is running here: stop it first." >&2; exit 1; \
+	fi
 	rm -rf .devstack staticfiles htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

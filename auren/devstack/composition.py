@@ -49,7 +49,7 @@ def embedded_services(
             data_dir=here.home / "valkey",
             port=preferred_port(16379),
             persist=True,
-            on_line=partial(listeners.said, "valkey"),
+            on_line=partial(_warnings_of_valkey, listeners),
             on_exit=partial(listeners.ended, "valkey"),
         )
         services.append(valkey)
@@ -105,6 +105,13 @@ def programs(
         )
         for name, argv in command_lines.items()
     ]
+
+
+def _warnings_of_valkey(listeners: Listeners, line: str) -> None:
+    # "<pid>:M <date and time> # <warning>"; the kernel's settings are not ours.
+    _, is_warning, text = line.partition(" # ")
+    if is_warning and "overcommit" not in text and "bye bye" not in text:
+        listeners.said("valkey", text)
 
 
 def metrics_dir(here: State, *, role: str) -> Path:
