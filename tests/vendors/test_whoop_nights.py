@@ -13,7 +13,6 @@ from tests.vendors.said import problems, readings, times
 from tests.vendors.whoop_bodies import SLEEP_ID, load, recovery, sleep
 from tests.vendors.whoop_documents import notified, read
 
-
 NOTHING = (None, None, None, None)
 
 
