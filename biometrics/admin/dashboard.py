@@ -12,7 +12,8 @@ from biometrics import ledger, selectors
 from biometrics.admin.base import link, moment
 from biometrics.models import HrvAlert, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
-from resilience import all_breakers
+from resilience import get_breaker
+from resilience.control import known_names
 
 _HOURS = 24
 
@@ -56,7 +57,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             ],
         }
     if may("resilience.view_breakermode"):
-        snapshots = [breaker.snapshot() for breaker in all_breakers()]
+        snapshots = [get_breaker(name).snapshot() for name in known_names()]
         context["breakers"] = {
             "headers": ["Circuit", "State", "Mode"],
             "rows": [[s.name, s.state, s.mode] for s in snapshots],
