@@ -48,6 +48,9 @@ class PublishBatch(models.Model):
     )
     holder = models.CharField(max_length=120)
     size = models.IntegerField(default=0)
+    refused = models.CharField(
+        max_length=500, blank=True, help_text="Why the broker refused one of its rows."
+    )
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -115,6 +118,11 @@ class OutboxMessage(models.Model):
                 condition=Q(status=MessageStatus.PENDING),
             ),
             models.Index(
+                fields=["shard", "id"],
+                name="message_probe",
+                condition=Q(probe=True),
+            ),
+            models.Index(
                 fields=["subject", "id"],
                 name="message_unpublished",
                 condition=Q(status__in=["pending", "in_batch", "parked"]),
@@ -159,7 +167,7 @@ class ShardLease(models.Model):
     is_clean = models.BooleanField(default=True)
     next_seq = models.BigIntegerField(default=1)
     published_seq = models.BigIntegerField(
-        default=0, help_text="Newest batch known to be in Kafka; 0 before the first."
+        default=0, help_text="Newest batch whose progress is in Kafka; 0 before one."
     )
     progress_at = models.DateTimeField(
         null=True, blank=True, help_text="When progress was last committed to Kafka."

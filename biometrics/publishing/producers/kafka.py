@@ -122,6 +122,7 @@ class KafkaRecordProducer:
         deadline: float,
     ) -> list[Receipt]:
         """Open a transaction with these records and the progress, all acknowledged."""
+        self._check_open()
         self._look_up_topics(records, progress)
         futures: list[_Future] = []
         failure: BaseException | None = None
@@ -145,6 +146,7 @@ class KafkaRecordProducer:
 
     def commit(self, *, deadline: float) -> None:
         """Commit what was staged, within bounds."""
+        self._check_open()
         if not self._id:
             return
         self._check_identity()
@@ -160,6 +162,11 @@ class KafkaRecordProducer:
         self._sender.force_close()
         self._sender.join(_SENDER_ENDS_S)
         self._client._closed = True  # noqa: SLF001
+
+    def _check_open(self) -> None:
+        if self._client._closed:  # noqa: SLF001
+            message = "This producer was discarded."
+            raise DoubtError(message)
 
     def _send(self, record: OutgoingRecord) -> _Future:
         future: _Future = self._client.send(
