@@ -17,6 +17,7 @@ from biometrics.alerts.validation import (
     Between,
     Code,
     RulesetError,
+    Word,
     check_fields,
     check_order,
 )
@@ -201,7 +202,7 @@ class Ruleset:
     limits; `maximum_offset` bounds what staff may add for one person.
     """
 
-    name: Code
+    name: Annotated[str, Word(longest=40)]
     window_nights: Annotated[int, Between(7, 366)] = 60
     provisional_nights: Annotated[int, Between(2, 60)] = 7
     active_nights: _Nights = 14

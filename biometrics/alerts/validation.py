@@ -8,7 +8,6 @@ from types import UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
-    Final,
     Literal,
     TypeAlias,
     Union,
@@ -45,13 +44,13 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class Word:
     """Marks a name that travels comma-separated in a record header."""
 
+    longest: int = 64
 
-Code: TypeAlias = Annotated[str, _Word()]
 
-_LONGEST: Final = 64
+Code: TypeAlias = Annotated[str, Word()]
 
 
 def check_fields(entry: DataclassInstance) -> None:
@@ -81,8 +80,8 @@ def _check(name: str, value: object, hint: object) -> None:
         kind, mark = get_args(hint)
         if isinstance(mark, Between):
             _check_number(name, value, mark, whole=kind is int)
-        else:
-            _check_word(name, value)
+        elif isinstance(mark, Word):
+            _check_word(name, value, mark)
 
 
 def _check_number(name: str, value: object, mark: Between, *, whole: bool) -> None:
@@ -96,9 +95,9 @@ def _check_number(name: str, value: object, mark: Between, *, whole: bool) -> No
         raise RulesetError(field=name, problem=problem)
 
 
-def _check_word(name: str, value: object) -> None:
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
-        problem = f"must be a name of 1 to {_LONGEST} characters, is {value!r}"
+def _check_word(name: str, value: object, mark: Word) -> None:
+    if not isinstance(value, str) or not 0 < len(value) <= mark.longest:
+        problem = f"must be a name of 1 to {mark.longest} characters, is {value!r}"
         raise RulesetError(field=name, problem=problem)
     if not (value.isascii() and value.isprintable()) or set(value) & {",", " "}:
         problem = f"must be plain ASCII without commas and blanks, is {value!r}"

@@ -44,10 +44,10 @@ _ADVICE: Final[Mapping[Severity, str]] = MappingProxyType(
 _OPENINGS: Final[Mapping[EventKind, str]] = MappingProxyType(
     {
         "RAISED": "",
-        "UPGRADED": "This night was judged again and stands out more than before.",
-        "DOWNGRADED": "This night was judged again and stands out less than before.",
-        "RETRACTED": "This night was judged again: the earlier alert does not hold.",
-        "RESOLVED": "Back to usual: the last nights were ordinary for this person.",
+        "UPGRADED": "Judged again: this night stands out more than first seen.",
+        "DOWNGRADED": "Judged again: this night stands out less than first seen.",
+        "RETRACTED": "Judged again: the earlier alert does not hold.",
+        "RESOLVED": "Back to usual: the last nights were ordinary.",
     }
 )
 _SIGNALS: Final[Mapping[Signal, tuple[str, int, str]]] = MappingProxyType(
@@ -107,7 +107,7 @@ def _usual(verdict: Verdict) -> str:
     usual = f"own usual {low:.0f}-{high:.0f} ms"
     if verdict.state == "ACTIVE":
         return usual
-    return f"{usual} (first estimate from {verdict.n} nights)"
+    return f"{usual} (estimate from {verdict.n} nights)"
 
 
 def _rise(item: Corroboration) -> str:

@@ -1,0 +1,201 @@
+"""The stored nights of people: read for judging, written with their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TypeAlias, cast
+from uuid import UUID
+
+from django.db.models import Q
+
+from biometrics.alerts.evidence import verdict_json
+from biometrics.alerts.nights import Night
+from biometrics.alerts.rules import Verdict
+from biometrics.alerts.ruleset import Kind, Ruleset
+from biometrics.models import HrvNight
+
+FamilyKey: TypeAlias = tuple[UUID, Kind]
+
+_COLUMNS = (
+    "id",
+    "subject_id",
+    "kind",
+    "series_id",
+    "night",
+    "event_id",
+    "record_id",
+    "sleep_s",
+    "value_ms",
+    "rhr_bpm",
+    "rr_brpm",
+    "temp_c",
+    "revision_stamp",
+)
+_WRITTEN = (
+    "event",
+    "record_id",
+    "sleep_s",
+    "value_ms",
+    "rhr_bpm",
+    "rr_brpm",
+    "temp_c",
+    "revision_stamp",
+    "severity",
+    "verdict",
+    "ruleset",
+    "updated_at",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class NightRow:
+    """A night as it is, or will be, stored. `id` is None until then."""
+
+    id: int | None = None
+    event_id: UUID | None
+    night: Night
+    verdict: Verdict | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Family:
+    """One person's nights of one HRV kind, by series and date.
+
+    `revised` are the nights whose values changed, `touched` those to be written.
+    """
+
+    subject: UUID
+    kind: Kind
+    series: dict[str, dict[date, NightRow]] = field(default_factory=dict)
+    revised: dict[str, set[date]] = field(default_factory=dict)
+    touched: set[tuple[str, date]] = field(default_factory=set)
+
+    def put(self, series_id: str, row: NightRow) -> None:
+        """Take a night in as the one that stands, with changed values."""
+        day = row.night.night
+        self.series.setdefault(series_id, {})[day] = row
+        self.revised.setdefault(series_id, set()).add(day)
+        self.touched.add((series_id, day))
+
+    def nights(self, series_id: str) -> list[Night]:
+        return [row.night for row in self.series.get(series_id, {}).values()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """A stored night that a superseded event speaks for."""
+
+    event_id: UUID
+    subject: UUID
+    kind: Kind
+    series_id: str
+    night: date
+
+
+def pointing_at(event_ids: Iterable[UUID]) -> list[Pointer]:
+    """Return the nights that rest on these events."""
+    rows = HrvNight.objects.filter(event_id__in=list(event_ids)).values_list(
+        "event_id", "subject_id", "kind", "series_id", "night"
+    )
+    return [
+        Pointer(
+            event_id=cast(UUID, event_id),
+            subject=subject,
+            kind=cast(Kind, kind),
+            series_id=series_id,
+            night=night,
+        )
+        for event_id, subject, kind, series_id, night in rows
+    ]
+
+
+def load(
+    first_nights: Mapping[FamilyKey, date], *, ruleset: Ruleset
+) -> dict[FamilyKey, Family]:
+    """Return what is stored of these families, as far back as a verdict can need it.
+
+    `first_nights` names the oldest night that is to be judged.
+    """
+    families = {
+        key: Family(subject=key[0], kind=key[1]) for key in sorted(first_nights)
+    }
+    if not families:
+        return {}
+    # By month, so that one person's old night does not load everybody's old nights.
+    since: dict[date, set[UUID]] = {}
+    for (subject, _), first in first_nights.items():
+        start = first - timedelta(days=ruleset.lookback_nights)
+        since.setdefault(start.replace(day=1), set()).add(subject)
+    wanted = Q()
+    for start, subjects in since.items():
+        wanted |= Q(subject_id__in=subjects, night__gte=start)
+    for values in HrvNight.objects.filter(wanted).values_list(*_COLUMNS):
+        _take(families, values)
+    return families
+
+
+def _take(families: Mapping[FamilyKey, Family], values: tuple[object, ...]) -> None:
+    row = dict(zip(_COLUMNS, values, strict=True))
+    family = families.get(cast(FamilyKey, (row["subject_id"], row["kind"])))
+    if family is None:
+        return
+    night = Night(
+        night=cast(date, row["night"]),
+        value_ms=cast("float | None", row["value_ms"]),
+        rhr_bpm=cast("float | None", row["rhr_bpm"]),
+        rr_brpm=cast("float | None", row["rr_brpm"]),
+        temp_c=cast("float | None", row["temp_c"]),
+        sleep_s=cast("float | None", row["sleep_s"]),
+        record_id=str(row["record_id"]),
+        updated_at=row["revision_stamp"],  # type: ignore[arg-type]
+    )
+    family.series.setdefault(str(row["series_id"]), {})[night.night] = NightRow(
+        id=cast(int, row["id"]),
+        event_id=cast("UUID | None", row["event_id"]),
+        night=night,
+    )
+
+
+def save(families: Iterable[Family]) -> None:
+    """Write the touched nights with their verdicts; new ones get their id."""
+    rows: list[NightRow] = []
+    models: list[HrvNight] = []
+    for family in families:
+        for series_id, day in sorted(family.touched):
+            row = family.series[series_id][day]
+            rows.append(row)
+            models.append(_model(family, series_id, row))
+    if not models:
+        return
+    HrvNight.objects.bulk_create(
+        models,
+        update_conflicts=True,
+        unique_fields=("subject", "series_id", "night"),
+        update_fields=_WRITTEN,
+    )
+    for row, model in zip(rows, models, strict=True):
+        row.id = model.id
+
+
+def _model(family: Family, series_id: str, row: NightRow) -> HrvNight:
+    assert row.verdict is not None  # every touched night was judged
+    assert row.night.updated_at is not None  # a record always has a stamp
+    return HrvNight(
+        subject_id=family.subject,
+        series_id=series_id,
+        kind=family.kind,
+        night=row.night.night,
+        event_id=row.event_id,
+        record_id=row.night.record_id,
+        sleep_s=row.night.sleep_s,
+        value_ms=row.night.value_ms,
+        rhr_bpm=row.night.rhr_bpm,
+        rr_brpm=row.night.rr_brpm,
+        temp_c=row.night.temp_c,
+        revision_stamp=row.night.updated_at,
+        severity=row.verdict.severity,
+        verdict=verdict_json(verdict=row.verdict),
+        ruleset=row.verdict.ruleset,
+    )

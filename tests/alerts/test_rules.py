@@ -1,0 +1,416 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from biometrics.alerts.hrv_1 import HRV_1
+from biometrics.alerts.nights import Night
+from biometrics.alerts.rules import (
+    assess_level,
+    judge,
+    judge_many,
+    sleep_score_severity,
+)
+from biometrics.alerts.ruleset import (
+    AbsoluteRule,
+    AlertSeverity,
+    DropRule,
+    LevelRule,
+    Mode,
+    Ruleset,
+    Severity,
+    with_absolute_mode,
+)
+from tests.alerts.builders import PERSONAL, alternating, day, judged, nights_of, with_z
+
+USUAL = alternating(40)
+# A step that clears each signal's rise and its z on a quiet baseline.
+RHR_UP, RR_UP, TEMP_UP = 58.0, 17.0, 1.2
+
+K1 = "K1_2of3_z<=-2.0_corroborated_twice"
+K2 = "K2_z<=-3.0_two_corroborators"
+H1 = "H1_2of3_z<=-1.75"
+H2 = "H2_z7<=-1.25"
+H3 = "H3_z<=-1.5_two_corroborators"
+H4 = "H4_2of3_z<=-1.5_one_corroborator"
+H5 = "H5_z<=-3.0"
+M1 = "M1_z<=-1.5"
+M2 = "M2_z7<=-1.0"
+
+
+def history(
+    *scores: float | None, confirmed: Sequence[int] = (), signals: int = 1
+) -> list[Night]:
+    """Return 40 usual nights, then one for each score (None: not worn).
+
+    On the nights of the scores numbered in `confirmed` (0 is the first) so many other
+    signals rise with it.
+    """
+    values: list[float | None] = list(USUAL)
+    for score in scores:
+        values = [*values, None] if score is None else with_z(values, score)
+
+    def series(usual: float, raised: float, rank: int) -> list[float | None]:
+        last = [
+            raised if index in confirmed and rank <= signals else usual
+            for index in range(len(scores))
+        ]
+        return [*[usual] * len(USUAL), *last]
+
+    return nights_of(
+        values,
+        rhr=series(50.0, RHR_UP, 1),
+        rr=series(15.0, RR_UP, 2),
+        temp=series(0.0, TEMP_UP, 3),
+    )
+
+
+class TestPersonalRules:
+    @pytest.mark.parametrize(
+        ("nights", "severity", "reasons"),
+        [
+            (history(-1.49), "NORMAL", ()),
+            (history(-1.51), "MEDIUM", (M1,)),
+            (history(-2.99), "MEDIUM", (M1,)),
+            (history(-3.01), "HIGH", (H5, M1)),
+            (history(-1.76, -1.76), "HIGH", (H1, M1)),
+            (history(-1.74, -1.74), "MEDIUM", (M1,)),
+            (history(-1.76, 0.5, -1.76), "HIGH", (H1, M1)),
+            (history(-1.76, None, -1.76), "HIGH", (H1, M1)),
+            (history(-1.76, 0.5, 0.5, -1.76), "MEDIUM", (M1,)),
+            (history(-1.76, None, None, -1.76), "MEDIUM", (M1,)),
+            (history(-2.5, -2.5, 0.5), "NORMAL", ()),
+            (history(-1.51, confirmed=[0], signals=2), "HIGH", (H3, M1)),
+            (history(-1.51, confirmed=[0], signals=1), "MEDIUM", (M1,)),
+            (history(-1.49, confirmed=[0], signals=3), "NORMAL", ()),
+            (history(-1.51, -1.51, confirmed=[1]), "HIGH", (H4, M1)),
+            (history(-1.51, -1.51, confirmed=[0]), "MEDIUM", (M1,)),
+            (history(-3.01, confirmed=[0], signals=1), "HIGH", (H5, M1)),
+            (
+                history(-3.01, confirmed=[0], signals=2),
+                "CRITICAL",
+                (K2, H3, H5, M1),
+            ),
+            (
+                history(-2.01, -2.01, confirmed=[0, 1]),
+                "CRITICAL",
+                (K1, H1, H4, M1),
+            ),
+            (history(-2.01, -2.01, confirmed=[1]), "HIGH", (H1, H4, M1)),
+            (history(-1.99, -1.99, confirmed=[0, 1]), "HIGH", (H1, H4, M1)),
+            # The two confirmed nights need not be the two lowest ones.
+            (
+                history(-1.6, -2.01, -2.01, confirmed=[0, 2]),
+                "CRITICAL",
+                (K1, H1, H4, M1),
+            ),
+            (history(-1.4, -2.01, -2.01, confirmed=[0, 2]), "HIGH", (H1, H4, M1)),
+        ],
+    )
+    def test_each_rule_at_its_threshold(
+        self, nights: list[Night], severity: Severity, reasons: tuple[str, ...]
+    ) -> None:
+        verdict = judged(nights)
+
+        assert (verdict.severity, verdict.reasons) == (severity, reasons)
+
+    @pytest.mark.parametrize(
+        ("z7", "severity", "reasons"),
+        [
+            (-0.99, "NORMAL", ()),
+            (-1.01, "MEDIUM", (M2,)),
+            (-1.24, "MEDIUM", (M2,)),
+            (-1.26, "HIGH", (H2, M2)),
+        ],
+    )
+    def test_a_low_week_counts_even_when_no_night_is_low(
+        self, z7: float, severity: Severity, reasons: tuple[str, ...]
+    ) -> None:
+        # Seven equal nights at that distance from the baseline before them.
+        level = with_z(USUAL, z7)[-1]
+        verdict = judged(nights_of([*USUAL, *[level] * 7]))
+
+        assert verdict.z7 == pytest.approx(z7)
+        assert (verdict.severity, verdict.reasons) == (severity, reasons)
+        assert verdict.low_week is (severity != "NORMAL")
+        assert verdict.low_nights == 0
+
+    def test_a_provisional_baseline_caps_the_severity_and_keeps_the_reasons(
+        self,
+    ) -> None:
+        verdict = judged(nights_of([*alternating(13), 20.0]))
+
+        assert verdict.state == "PROVISIONAL"
+        assert verdict.severity == "MEDIUM"
+        assert verdict.reasons == (H5, M1)
+
+    def test_low_nights_counts_back_from_tonight_without_a_gap(self) -> None:
+        assert judged(history(-2.0, -2.0, -2.0)).low_nights == 3
+        assert judged(history(-2.0, 0.0, -2.0)).low_nights == 1
+        assert judged(history(-2.0, None, -2.0)).low_nights == 1
+        assert judged(history(-2.0, 0.0)).low_nights == 0
+
+
+class TestThresholdOffset:
+    def test_it_lowers_every_personal_threshold(self) -> None:
+        nights = history(-1.6)
+
+        assert judged(nights).severity == "MEDIUM"
+        assert judged(nights, threshold_offset=0.25).severity == "NORMAL"
+
+    def test_it_reaches_nights_weeks_and_confirmations(self) -> None:
+        twice = history(-2.2, -2.2, confirmed=[0, 1])
+        week = nights_of([*USUAL, *[45.0] * 7])
+
+        assert judged(twice, threshold_offset=0.0).severity == "CRITICAL"
+        assert judged(twice, threshold_offset=0.25).severity == "HIGH"
+        assert judged(twice, threshold_offset=0.75).severity == "NORMAL"
+        assert H2 in judged(week).reasons
+        assert H2 not in judged(week, threshold_offset=0.5).reasons
+
+    def test_the_verdict_says_which_offset_it_used(self) -> None:
+        assert judged(history(0.0), threshold_offset=0.5).threshold_offset == 0.5
+
+    def test_it_does_not_touch_fixed_limits(self) -> None:
+        nights = nights_of([20.0])
+
+        assert (
+            judged(nights, ruleset=HRV_1, threshold_offset=2.0).severity == "CRITICAL"
+        )
+
+    @pytest.mark.parametrize("offset", [-0.25, 2.25, float("nan"), float("inf")])
+    def test_an_offset_out_of_range_is_refused(self, offset: float) -> None:
+        with pytest.raises(
+            ValueError, match="threshold_offset must lie between 0 and 2"
+        ):
+            judged(nights_of([50.0]), threshold_offset=offset)
+
+
+def only(limit: AbsoluteRule | DropRule) -> Ruleset:
+    if isinstance(limit, AbsoluteRule):
+        return replace(PERSONAL, name="limit", rules=(), absolute=(limit,))
+    return replace(PERSONAL, name="limit", rules=(), drops=(limit,))
+
+
+class TestFixedLimits:
+    @pytest.mark.parametrize(
+        ("mode", "before", "low", "expected"),
+        [
+            ("until_baseline", 0, 24, "CRITICAL"),
+            ("until_baseline", 13, 24, "CRITICAL"),
+            ("until_baseline", 14, 24, "NORMAL"),
+            ("always", 0, 24, "CRITICAL"),
+            ("always", 14, 24, "CRITICAL"),
+            ("guarded", 0, 24, "MEDIUM"),
+            ("guarded", 13, 24, "MEDIUM"),
+            # Active and low for this person: the code, but never a page of its own.
+            ("guarded", 14, 15, "MEDIUM"),
+            ("guarded", 14, 24, "NORMAL"),
+            ("off", 0, 24, "NORMAL"),
+            ("off", 14, 15, "NORMAL"),
+        ],
+    )
+    def test_each_mode_before_and_after_the_baseline(
+        self, mode: Mode, before: int, low: float, expected: Severity
+    ) -> None:
+        limit = AbsoluteRule(below_ms=25, severity="CRITICAL", mode=mode)
+        # A person whose usual nights are 26 and 30 ms: 24 is low, but usual enough.
+        nights = nights_of([*alternating(before, low=26, high=30), low])
+        verdict = judged(nights, ruleset=only(limit))
+
+        reasons = () if expected == "NORMAL" else (f"A_hrv<25_{mode}",)
+        assert (verdict.severity, verdict.reasons) == (expected, reasons)
+
+    @pytest.mark.parametrize(
+        ("value", "code", "severity", "limit"),
+        [
+            (24.9, "A_hrv<25_until_baseline", "CRITICAL", 25.0),
+            (25.0, "A_hrv<40_until_baseline", "HIGH", 40.0),
+            (39.9, "A_hrv<40_until_baseline", "HIGH", 40.0),
+        ],
+    )
+    def test_only_the_worst_limit_speaks(
+        self, value: float, code: str, severity: Severity, limit: float
+    ) -> None:
+        verdict = judged(nights_of([value]), ruleset=HRV_1)
+
+        assert (verdict.reasons, verdict.severity) == ((code,), severity)
+        assert verdict.limit_ms == limit
+
+    def test_at_the_limit_nothing_speaks(self) -> None:
+        verdict = judged(nights_of([40.0]), ruleset=HRV_1)
+
+        assert (verdict.severity, verdict.limit_ms) == ("NORMAL", None)
+
+    def test_the_provisional_cap_does_not_hold_for_them(self) -> None:
+        verdict = judged(nights_of([*alternating(8), 20.0]), ruleset=HRV_1)
+
+        assert verdict.state == "PROVISIONAL"
+        assert verdict.severity == "CRITICAL"
+        assert verdict.reasons == (H5, M1, "A_hrv<25_until_baseline")
+
+    def test_sdnn_has_none_by_default(self) -> None:
+        verdict = judged(nights_of([20.0]), kind="SDNN", ruleset=HRV_1)
+
+        assert verdict.severity == "NORMAL"
+
+    def test_sdnn_can_have_its_own(self) -> None:
+        limit = AbsoluteRule(below_ms=30, severity="HIGH", kind="SDNN")
+
+        assert judged(nights_of([20.0]), kind="SDNN", ruleset=only(limit)).reasons
+        assert not judged(nights_of([20.0]), kind="RMSSD", ruleset=only(limit)).reasons
+
+    def test_one_mode_for_all_shows_in_the_name(self) -> None:
+        always = with_absolute_mode(ruleset=HRV_1, mode="always")
+        verdict = judged(nights_of(alternating(30, low=20, high=24)), ruleset=always)
+
+        assert verdict.severity == "CRITICAL"
+        assert verdict.ruleset == "hrv-1+always"
+        assert with_absolute_mode(ruleset=HRV_1, mode="until_baseline") is HRV_1
+
+
+class TestDrops:
+    @pytest.mark.parametrize(
+        ("drop", "value", "code"),
+        [
+            (
+                DropRule(percent=30, severity="HIGH", mode="always"),
+                38.3,
+                "A_drop>30%_always",
+            ),
+            (DropRule(percent=30, severity="HIGH", mode="always"), 38.4, None),
+            (
+                DropRule(ms=25, severity="HIGH", mode="always"),
+                29.7,
+                "A_drop>25ms_always",
+            ),
+            (DropRule(ms=25, severity="HIGH", mode="always"), 29.8, None),
+            (DropRule(percent=30, severity="HIGH"), 20.0, None),
+        ],
+    )
+    def test_they_measure_from_the_own_baseline(
+        self, drop: DropRule, value: float, code: str | None
+    ) -> None:
+        # Own baseline 54.77 ms: 70 % of it is 38.34, 25 ms less 29.77.
+        verdict = judged(nights_of([*alternating(20), value]), ruleset=only(drop))
+
+        assert verdict.reasons == (() if code is None else (code,))
+        assert verdict.severity == ("NORMAL" if code is None else "HIGH")
+
+    def test_without_a_baseline_there_is_no_drop(self) -> None:
+        drop = DropRule(percent=30, severity="HIGH", mode="always")
+
+        assert not judged(nights_of([*alternating(6), 5.0]), ruleset=only(drop)).reasons
+
+    def test_hrv_1_has_them_switched_off(self) -> None:
+        assert {drop.mode for drop in HRV_1.drops} == {"off"}
+        verdict = judged(nights_of([*alternating(20), 30.0]), ruleset=HRV_1)
+        assert not any(code.startswith("A_") for code in verdict.reasons)
+
+
+class TestLevels:
+    @pytest.mark.parametrize(
+        ("score", "severity"),
+        [(69, "MEDIUM"), (69.9, "MEDIUM"), (70, "NORMAL"), (100, "NORMAL")],
+    )
+    def test_a_sleep_score_below_70_is_medium(
+        self, score: float, severity: Severity
+    ) -> None:
+        assert sleep_score_severity(score, ruleset=HRV_1) == severity
+
+    @pytest.mark.parametrize("score", [None, float("nan")])
+    def test_a_missing_score_says_nothing(self, score: float | None) -> None:
+        assert sleep_score_severity(score, ruleset=HRV_1) == "NORMAL"
+
+    def test_a_rule_for_another_metric_is_an_entry(self) -> None:
+        level = LevelRule(metric="readiness_score", below=60, severity="MEDIUM")
+        ours = replace(HRV_1, name="ours", levels=(*HRV_1.levels, level))
+
+        found = assess_level(metric="readiness_score", value=59, ruleset=ours)
+        assert (found.severity, found.reasons) == ("MEDIUM", ("L_readiness_score<60",))
+        assert not assess_level(
+            metric="readiness_score", value=59, ruleset=HRV_1
+        ).reasons
+
+    @pytest.mark.parametrize(
+        ("value", "severity"), [(65, "MEDIUM"), (45, "HIGH"), (75, "NORMAL")]
+    )
+    def test_the_worst_of_several_levels_counts(
+        self, value: float, severity: Severity
+    ) -> None:
+        limits: list[tuple[float, AlertSeverity]] = [(70, "MEDIUM"), (50, "HIGH")]
+        ours = replace(
+            HRV_1,
+            name="ours",
+            levels=tuple(
+                LevelRule(metric="sleep_score", below=below, severity=rank)
+                for below, rank in limits
+            ),
+        )
+
+        assert sleep_score_severity(value, ruleset=ours) == severity
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        "value", [0, 0.0, -5, None, float("nan"), float("inf"), 0.042, 2.9, 10_000, 301]
+    )
+    def test_an_unusable_value_is_a_missing_value(self, value: float | None) -> None:
+        nights = nights_of([*alternating(20), value])
+        verdict = judged(
+            nights, ruleset=with_absolute_mode(ruleset=HRV_1, mode="always")
+        )
+
+        assert (verdict.severity, verdict.reasons) == ("NORMAL", ())
+        assert (verdict.value_ms, verdict.z1) == (None, None)
+
+    @pytest.mark.parametrize("value", [0, None, float("nan"), 0.042, 10_000])
+    def test_nor_does_it_enter_the_baseline(self, value: float | None) -> None:
+        spoiled = nights_of([*alternating(20), value, 42])
+        clean = nights_of([*alternating(20), None, 42])
+
+        assert judged(spoiled) == judged(clean)
+
+    @pytest.mark.parametrize("value", [0, 24.9, 150.1, float("nan")])
+    def test_an_unusable_heart_rate_confirms_nothing(self, value: float) -> None:
+        nights = nights_of([*alternating(20), 42], rhr=[50.0] * 20 + [value])
+
+        assert judged(nights).corroborators == ()
+
+    def test_a_deleted_night_is_a_missing_night(self) -> None:
+        nights = nights_of([*alternating(20), 20.0])
+        deleted = [*nights[:-1], replace(nights[-1], value_ms=None)]
+
+        assert judged(nights).severity == "HIGH"
+        assert judged(deleted).severity == "NORMAL"
+        assert judged(deleted) == judged(nights[:-1], 21)
+
+    def test_nights_after_the_judged_one_are_not_looked_at(self) -> None:
+        nights = [*nights_of([*alternating(20), 42]), Night(night=day(400), value_ms=9)]
+
+        assert judged(nights, 21) == judged(nights[:21])
+
+    def test_no_nights_at_all(self) -> None:
+        verdict = judge(nights=[], night=day(1), kind="RMSSD", ruleset=HRV_1)
+
+        assert (verdict.severity, verdict.state, verdict.n) == (
+            "NORMAL",
+            "CALIBRATING",
+            0,
+        )
+
+
+def test_many_nights_at_once_are_judged_like_each_alone() -> None:
+    nights = history(
+        -1.6, -2.01, -2.01, None, -3.1, 0.3, confirmed=[0, 2, 4], signals=2
+    )
+    dates = [night.night for night in nights]
+    together = judge_many(nights=nights, judged=dates, kind="RMSSD", ruleset=HRV_1)
+
+    alone = [
+        judge(nights=nights, night=night, kind="RMSSD", ruleset=HRV_1)
+        for night in dates
+    ]
+    assert list(together) == alone
