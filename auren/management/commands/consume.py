@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -70,20 +71,36 @@ def bridge_topics() -> list[str]:
 
 def _connect() -> KafkaConsumer:
     options = KafkaConfig.from_settings().client_options()
+    servers = ",".join(settings.KAFKA_BOOTSTRAP_SERVERS)
     try:
+        # First without the client, which leaves its sockets open when it gives up.
+        _await_any_server()
         return KafkaConsumer(
             **{**options, "client_id": "auren-consume"},
             # The client's default shows records of aborted transactions as well.
             isolation_level="read_committed",
             enable_auto_commit=False,
         )
-    except KafkaError as error:
-        servers = ",".join(settings.KAFKA_BOOTSTRAP_SERVERS)
+    except (OSError, KafkaError) as error:
         msg = (
             f"No broker answers at {servers}: start make run, or set "
             "KAFKA_BOOTSTRAP_SERVERS to the cluster that the bridge writes to."
         )
         raise CommandError(msg) from error
+
+
+def _await_any_server() -> None:
+    """Return when one of the bootstrap servers accepts; OSError when none does."""
+    last = OSError("KAFKA_BOOTSTRAP_SERVERS is empty")
+    for server in settings.KAFKA_BOOTSTRAP_SERVERS:
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+        except OSError as error:
+            last = error
+        else:
+            return
+    raise last
 
 
 def _assign(consumer: KafkaConsumer, *, topics: Sequence[str], rewind: bool) -> None:
