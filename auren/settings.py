@@ -328,6 +328,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = AUREN_MODE == "development"
+WHITENOISE_AUTOREFRESH = AUREN_MODE == "development"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 

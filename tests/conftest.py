@@ -6,12 +6,31 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 
 from auren.devstack.postgres import TemporaryPostgres
 from tests.databases import migrate
 
 pytest_plugins = ["tests.services"]
 _TEMPLATE = "auren_template"
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """On PostgreSQL run only what depends on Django's database: the rest has run."""
+    if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
+        return
+    chosen = [item for item in items if _uses_database(item)]
+    config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
+    items[:] = chosen
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("django_db") is not None or any(
+        name in fixtures for name in ("db", "transactional_db")
+    )
 
 
 @pytest.fixture(scope="session")

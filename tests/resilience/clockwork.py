@@ -114,9 +114,16 @@ class RecordingObserver:
 class StoreHarness:
     """One store under a fake clock, and the breakers over it."""
 
-    def __init__(self, store: Store, clock: FakeClock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: FakeClock,
+        *,
+        wipe: Callable[[], object] = lambda: None,
+    ) -> None:
         self.store = store
         self.clock = clock
+        self.wipe = wipe
         self.observer = RecordingObserver()
 
     def breaker(self, name: str = "dep", **policy: Any) -> CircuitBreaker:
@@ -167,7 +174,12 @@ def redis_harness(url: str) -> StoreHarness:
     store = RedisStore(
         url=url, key_prefix="cb", timeout=2.0, clock=clock, script=clocked_script()
     )
-    return StoreHarness(store, clock)
+
+    def wipe() -> None:
+        client.flushdb()
+        tell()
+
+    return StoreHarness(store, clock, wipe=wipe)
 
 
 def clocked_script() -> str:

@@ -126,19 +126,20 @@ class BreakerContract:
         breaker = harness.breaker(failure_threshold=1, recovery_timeout=60)
         trip(breaker)
 
-        waits = []
+        errors = []
         for _ in range(5):
             with pytest.raises(CircuitBreakerOpen) as caught:
                 succeed(breaker)
-            waits.append(caught.value.retry_after)
+            errors.append(caught.value)
             harness.clock.advance(7)
 
+        waits = [error.retry_after for error in errors]
         assert all(0 < wait <= 60 for wait in waits)
         # A promise that shrinks as time passes, within the tenth that jitter takes.
         assert waits[0] >= 54
         assert waits[0] - waits[4] == pytest.approx(28, abs=0.01)
-        assert waits[4] <= caught.value.countdown() <= waits[4] * 1.25
-        assert caught.value.state == "open"
+        assert waits[4] <= errors[4].countdown() <= waits[4] * 1.25
+        assert errors[4].state == "open"
 
     def test_o2_after_the_wait_a_success_closes(self, harness: StoreHarness) -> None:
         breaker = harness.breaker(
