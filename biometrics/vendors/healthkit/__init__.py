@@ -1,0 +1,3 @@
+"""Apple HealthKit, pushed by an app on the phone."""
+
+from __future__ import annotations
