@@ -157,9 +157,10 @@ class Runner:
         for program in programs.values():
             composition.metrics_dir(self._state, role=program.name).mkdir(parents=True)
             self._launch(program)
-        programs["worker"].process.wait_for_line(r"ready\b", timeout=READY_TIMEOUT_S)
         fakes_port = int(env["DEVSTACK_FAKES_PORT"])
         _wait(programs["fakes"], until=partial(accepts, fakes_port))
+        said = programs["worker"].process.has_said
+        _wait(programs["worker"], until=partial(said, " ready."))
         _wait(programs["web"], until=self._web_is_healthy)
         if simulator is not None:
             self._launch(simulator)
@@ -206,7 +207,7 @@ def _wait(program: Program, *, until: Callable[[], bool]) -> None:
     while not until():
         if not program.running or time.monotonic() > deadline:
             program.process.wait(timeout=1)
-            msg = f"{program.name} did not come up:\n{program.process.last_lines}"
+            msg = f"{program.name} did not come up; its last words are above."
             raise ServiceError(msg)
         time.sleep(0.05)
 

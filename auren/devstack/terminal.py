@@ -32,9 +32,10 @@ class Terminal:
         self._colours = _wants_colours(self._stream)
 
     def line(self, name: str, text: str) -> None:
-        """Print one line of the process called ``name``."""
+        """Print what the process called ``name`` said, mostly one line."""
         prefix = self._paint(f"{name:<{_WIDTH}} │", _COLOURS.get(name, "37"))
-        self._print(f"{prefix} {self._readable(text)}")
+        lines = self._readable(text).splitlines() or [""]
+        self._print("\n".join(f"{prefix} {line}" for line in lines))
 
     def block(self, lines: list[str]) -> None:
         """Print lines that a person should find again, set apart from the rest."""

@@ -32,6 +32,14 @@ def test_a_warning_says_that_it_is_one(stream: io.StringIO) -> None:
     assert stream.getvalue() == "worker    │ warning odd\n"
 
 
+def test_a_traceback_keeps_its_owner_on_every_line(stream: io.StringIO) -> None:
+    event = {"event": "boom", "exception": "Traceback\n  here"}
+    Terminal(stream).line("web", json.dumps(event))
+    assert stream.getvalue() == (
+        "web       │ boom exception=Traceback\nweb       │   here\n"
+    )
+
+
 @pytest.mark.parametrize("text", ["{not json", '{"no": "event"}', "[1]", "{}"])
 def test_anything_else_stays_as_it_is(stream: io.StringIO, text: str) -> None:
     Terminal(stream).line("web", text)
