@@ -1,0 +1,38 @@
+"""Genuine-looking bodies of our own making, each about one made-up person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+
+def terra_sleep(
+    *, user_id: str, day: int = 1, rmssd: float | None = None, **metadata: Any
+) -> bytes:
+    """Return a Terra sleep of the night that ends on 2026-10-<day>."""
+    summary: dict[str, Any] = {"avg_hr_bpm": 55, "resting_hr_bpm": 50}
+    if rmssd is not None:
+        summary["avg_hrv_rmssd"] = rmssd
+    sleep = {
+        "metadata": {
+            "start_time": f"2026-10-{day:02}T00:10:00.000000+01:00",
+            "end_time": f"2026-10-{day:02}T07:40:00.000000+01:00",
+            "is_nap": False,
+            "summary_id": f"night-{day}",
+            "upload_type": 2,
+            **metadata,
+        },
+        "heart_rate_data": {"summary": summary},
+        "sleep_durations_data": {
+            "asleep": {"duration_asleep_state_seconds": 25_200},
+            "other": {"duration_in_bed_seconds": 27_000},
+        },
+    }
+    return orjson.dumps(
+        {
+            "type": "sleep",
+            "user": {"user_id": user_id, "provider": "GARMIN"},
+            "data": [sleep],
+        }
+    )

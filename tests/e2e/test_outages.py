@@ -1,0 +1,164 @@
+"""What dies comes back, and nothing that was acknowledged is missing or doubled."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from uuid import uuid4
+
+import orjson
+import pytest
+from kafka.consumer.fetcher import ConsumerRecord
+
+from auren.devstack.process import process_tree
+from tests.e2e.bodies import terra_sleep
+from tests.e2e.stack import Stack, headers_of
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.chaos]
+TOPIC = "terra-biometric-events"
+
+
+def send(stack: Stack, *, users: list[str], days: range) -> None:
+    """Deliver one sleep a day of each person, in order for each person."""
+
+    def of(mine: list[str]) -> None:
+        for day in days:
+            for user in mine:
+                body = terra_sleep(user_id=user, day=day, rmssd=60 + day % 5)
+                answer = stack.deliver("terra", body)
+                if answer.status != 200:
+                    refused.append(answer.status)
+
+    refused: list[int] = []
+    threads = [
+        threading.Thread(target=of, args=(users[n::4],), daemon=True) for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == []
+
+
+def sleeps_of(records: list[ConsumerRecord], keys: set[str]) -> list[ConsumerRecord]:
+    return [
+        r
+        for r in records
+        if r.key.decode() in keys and headers_of(r)["event_type"].startswith("sleep.")
+    ]
+
+
+def keys_of(stack: Stack, users: list[str]) -> set[str]:
+    found = stack.sql(
+        "SELECT subject_id::text FROM biometrics_vendorconnection"
+        " WHERE account_id = ANY(%s)",
+        users,
+    )
+    return {key for (key,) in found}
+
+
+def check_all_once_in_order(stack: Stack, *, users: list[str], days: range) -> None:
+    """Count with an independent reader: lost, doubled, out of order must be zero."""
+    wanted = len(users) * len(days)
+    stack.until(
+        lambda: (
+            stack.sql(
+                "SELECT count(*) FROM biometrics_webhookdelivery"
+                " WHERE account_id = ANY(%s) AND status = 'processed'",
+                users,
+            )
+            == [(wanted,)]
+        ),
+        f"{wanted} deliveries are processed",
+        seconds=180,
+    )
+    keys = keys_of(stack, users)
+    assert len(keys) == len(users)
+    found = sleeps_of(
+        stack.records(
+            TOPIC,
+            enough=lambda rs: len(sleeps_of(rs, keys)) >= wanted,
+            seconds=180,
+        ),
+        keys,
+    )
+    doubled = [
+        k for k, n in Counter(headers_of(r)["ce_id"] for r in found).items() if n > 1
+    ]
+    assert doubled == []
+    assert len(found) == wanted
+    dates: dict[str, list[str]] = defaultdict(list)
+    for record in sorted(found, key=lambda r: (r.partition, r.offset)):
+        dates[record.key.decode()].append(orjson.loads(record.value)["local_date"])
+    assert all(seen == sorted(seen) for seen in dates.values())
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(stack: Stack) -> None:
+    """Kill -9 of the worker with all its children in the middle of 2,000 deliveries."""
+    users = [str(uuid4()) for _ in range(100)]
+    days = range(1, 21)
+    done = threading.Event()
+
+    def kill() -> None:
+        query = (
+            "SELECT count(*) FROM biometrics_webhookdelivery WHERE status = 'processed'"
+        )
+        for least in (300, 900):
+            while stack.sql(query)[0][0] < least and not done.wait(0.02):
+                pass
+            children = process_tree(stack.processes["worker"].pid)
+            assert len(children) > 4
+            stack.processes["worker"].kill9()
+            stack.start_worker()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    send(stack, users=users, days=days)
+    killer.join(120)
+    done.set()
+    check_all_once_in_order(stack, users=users, days=days)
+
+
+def test_kafka_away_for_half_a_minute(stack: Stack) -> None:
+    users = [str(uuid4()) for _ in range(25)]
+    days = range(1, 9)
+    stack.kafka.kill9()
+    gone = threading.Event()
+    send(stack, users=users, days=days)
+    gone.wait(30)
+    stack.kafka.start()
+    check_all_once_in_order(stack, users=users, days=days)
+
+
+def test_redis_away_and_wiped(stack: Stack) -> None:
+    users = [str(uuid4()) for _ in range(10)]
+    days = range(1, 5)
+    stack.valkey.kill9()
+    send(stack, users=users, days=days)
+    stack.valkey.start()
+    check_all_once_in_order(stack, users=users, days=days)
+
+
+def test_worker_away(stack: Stack) -> None:
+    users = [str(uuid4()) for _ in range(10)]
+    days = range(1, 5)
+    stack.processes["worker"].kill9()
+    send(stack, users=users, days=days)
+    stack.start_worker()
+    check_all_once_in_order(stack, users=users, days=days)
+
+
+def test_database_away_is_said_at_once_and_ends_with_it(stack: Stack) -> None:
+    user = str(uuid4())
+    body = terra_sleep(user_id=user)
+    stack.postgres.kill9()
+    answer = stack.deliver("terra", body)
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert stack.request("GET", "/ready").status == 503
+    assert stack.request("GET", "/health").status == 200
+    stack.postgres.start()
+    stack.until(
+        lambda: stack.deliver("terra", body).status == 200, "intake works again"
+    )
+    check_all_once_in_order(stack, users=[user], days=range(1, 2))
