@@ -49,25 +49,26 @@ class VendorControl:
             expires_in=answer["expires_in"],
         )
 
-    async def publish(self, deliveries: Iterable[Delivery]) -> list[str]:
-        """Make fetchable what the deliveries announce.
-
-        Returns the faults that the sender of the last one has to show: any of
-        duplicate, reordered, delayed and missing.
-        """
+    async def publish(self, deliveries: Iterable[Delivery]) -> None:
+        """Make fetchable what the deliveries announce."""
         put: list[Document] = []
         gone: list[DocumentRef] = []
-        last: Delivery | None = None
         for delivery in deliveries:
             put += delivery.documents
             gone += delivery.removed
-            last = delivery
-        for begin in range(0, len(put) - _CHUNK, _CHUNK):
+        for begin in range(0, len(put), _CHUNK):
             await self._documents(put=put[begin : begin + _CHUNK])
+        if gone:
+            await self._documents(gone=gone)
+
+    async def announce(self, delivery: Delivery) -> list[str]:
+        """Make fetchable what one delivery announces, just before it is sent.
+
+        Returns the faults that its sender has to show: any of duplicate, reordered,
+        delayed and missing.
+        """
         answer = await self._documents(
-            put=put[(len(put) - 1) // _CHUNK * _CHUNK :] if put else (),
-            gone=gone,
-            announces=last.sender if last is not None else None,
+            put=delivery.documents, gone=delivery.removed, announces=delivery.sender
         )
         return [str(kind) for kind in answer["webhook_faults"]]
 

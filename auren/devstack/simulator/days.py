@@ -51,6 +51,7 @@ class Day:
 
     on: date
     zone: timezone
+    until: datetime
     steps: int
     distance_m: float
     active_kcal: float
@@ -97,6 +98,7 @@ def day_of(person: Person, on: date) -> Day | None:
     return Day(
         on=on,
         zone=person.zone(on),
+        until=datetime.combine(on, time(0), person.zone(on)) + timedelta(days=1),
         steps=steps,
         distance_m=round(steps * _STEP_M, 1),
         active_kcal=round(active, 1),
@@ -119,6 +121,7 @@ def so_far(day: Day, at: datetime) -> Day:
     passed = max(0.0, min(1.0, (at - day.midnight) / timedelta(days=1)))
     return replace(
         day,
+        until=min(day.until, max(at, day.midnight)),
         steps=round(day.steps * share),
         distance_m=round(day.distance_m * share, 1),
         active_kcal=round(day.active_kcal * share, 1),

@@ -74,26 +74,41 @@ HABITS: Final[Mapping[str, Habits]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Phone:
+    """What lets a phone push; an SDK that knows its user's id posts under it."""
+
+    token: str
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What proves the senders: a secret per signing vendor, a token per phone account."""
+    """What proves the senders: a secret per signing vendor, a phone per account."""
 
     signing: Mapping[str, str] = field(default_factory=dict)
-    tokens: Mapping[str, str] = field(default_factory=dict)
+    phones: Mapping[str, Phone] = field(default_factory=dict)
+
+    def path(self, delivery: Delivery) -> str:
+        """Return where the delivery goes."""
+        phone = self.phones.get(delivery.account)
+        if delivery.sender == "sdk" and phone is not None and phone.user_id:
+            return f"/api/v1/sdk/users/{phone.user_id}/sync"
+        return delivery.path
 
     def headers(self, delivery: Delivery, *, at: datetime) -> dict[str, str]:
         """Return the headers that prove this delivery at that time."""
-        body = delivery.body
         if delivery.sender == "sdk":
             # The SDK puts the token in as given, without "Bearer ".
-            return {"Authorization": self.tokens[delivery.account]}
+            return {"Authorization": self.phones[delivery.account].token}
         if delivery.sender == "hae":
-            return {"api-key": self.tokens[delivery.account]}
+            return {"api-key": self.phones[delivery.account].token}
         sign = {
             "oura": signing.oura_headers,
             "whoop": signing.whoop_headers,
             "terra": signing.terra_headers,
         }[delivery.sender]
-        return sign(secret=self.signing[delivery.sender], body=body, at=at)
+        secret = self.signing[delivery.sender]
+        return sign(secret=secret, body=delivery.body, at=at)
 
 
 @dataclass(slots=True)
@@ -175,7 +190,7 @@ class Sender:
         patience = aiohttp.ClientTimeout(total=HABITS[delivery.sender].timeout_s)
         try:
             async with self.session.post(
-                self.bridge.rstrip("/") + delivery.path,
+                self.bridge.rstrip("/") + self.secrets.path(delivery),
                 data=delivery.body,
                 headers=headers,
                 timeout=patience,

@@ -5,6 +5,7 @@ Fields as in the vendor's OpenAPI 1.37; `id` and `day` are added where they are 
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from auren.devstack.simulator.people import Person
 from auren.devstack.simulator.physiology import Night, night_of
 from auren.devstack.simulator.stages import AWAKE, DEEP, EPOCH_S, LIGHT, REM
 from auren.devstack.simulator.wire import stable_uuid
+
+_MINUTES = 1440
 
 
 def profile(person: Person) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def daily_activity(day: Day) -> dict[str, Any]:
         "low_activity_time": day.low_s,
         "medium_activity_met_minutes": medium_met,
         "medium_activity_time": day.medium_s,
-        "met": {"interval": 60, "items": [0.9] * 20, "timestamp": start},
+        "met": {"interval": 60, "items": _mets(day), "timestamp": start},
         "meters_to_target": 9_000 - round(day.distance_m),
         "non_wear_time": 600,
         "resting_time": day.resting_s,
@@ -181,6 +184,23 @@ def daily_activity(day: Day) -> dict[str, Any]:
         "total_calories": round(day.total_kcal),
         "timestamp": start,
     }
+
+
+def _mets(day: Day) -> list[float]:
+    """Return one value a minute from four in the morning, padded as Oura pads.
+
+    What is not measured yet is 0.9 to the end of the day; a closed day has no padding.
+    """
+    passed = (day.until - day.midnight) / timedelta(minutes=1) - 240
+    whole = day.until - day.midnight >= timedelta(days=1)
+    measured = _MINUTES if whole else max(0, round(passed))
+    # One seed a day: later states of the day repeat the earlier minutes.
+    draw = random.Random(f"met/{day.on.isoformat()}/{day.zone}")
+    values = [
+        round(draw.uniform(2.2, 4.5), 1) if draw.random() < 0.2 else 1.1
+        for _ in range(measured)
+    ]
+    return values + [0.9] * (_MINUTES - measured)
 
 
 def workout(bout: Workout) -> dict[str, Any]:

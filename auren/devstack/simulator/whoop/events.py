@@ -62,9 +62,17 @@ def recovery(
     """Announce a recovery; its id is that of the sleep, as WHOOP has it."""
     body = documents.recovery(person, night, updated=at, skin_shift=skin_shift)
     cycle = str(body["cycle_id"])
-    stored = _stored(person, "recovery", cycle, body, at=utc_ms(night.start))
+    sleep = documents.sleep(person, night, updated=at)
     return _notify(
-        person, "recovery.updated", body["sleep_id"], at=at, stored=(stored,)
+        person,
+        "recovery.updated",
+        body["sleep_id"],
+        at=at,
+        stored=(
+            # The only way to a recovery leads through its sleep.
+            _stored(person, "sleep", sleep["id"], sleep, at=sleep["start"]),
+            _stored(person, "recovery", cycle, body, at=utc_ms(night.start)),
+        ),
     )
 
 

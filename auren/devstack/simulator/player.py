@@ -1,0 +1,208 @@
+"""Playing people's lives against a bridge: the past at full speed, then day by day.
+
+Three parts: a history (the final state of each night and day, as fast as the bridge takes
+it), the last days in order at a steady rate, and from then on small updates of today at
+the same rate, together with whatever really falls due meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from auren.devstack.simulator import timeline
+from auren.devstack.simulator.control import VendorControl
+from auren.devstack.simulator.people import Person
+from auren.devstack.simulator.pulse import Pulse
+from auren.devstack.simulator.sender import Sender
+from auren.devstack.simulator.terra import events as terra
+from auren.devstack.simulator.wire import Delivery
+
+RECENT_DAYS = 3
+_LOOK_AHEAD = timedelta(minutes=5)
+_DUPLICATE_CHANCE = 0.02
+_DELAYED_S = 10.0
+# Deliveries on their way at once, those that wait for a retry included.
+_MAX_OPEN = 500
+
+
+@dataclass(slots=True, kw_only=True)
+class Player:
+    """Plays until `count` deliveries were made, or until it is told to stop."""
+
+    people: Sequence[Person]
+    sender: Sender
+    vendors: VendorControl | None
+    clock: Callable[[], datetime]
+    seed: int
+    rate: float
+    history_days: int
+    count: int | None = None
+    _draw: random.Random = field(init=False)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _begun: int = 0
+    _open: set[asyncio.Task[object]] = field(default_factory=set)
+    _recent: deque[Delivery] = field(default_factory=lambda: deque(maxlen=50))
+    _held: dict[str, Delivery] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._draw = random.Random(self.seed)
+
+    def stop(self) -> None:
+        """End soon: nothing new is begun, what is under way may finish."""
+        self._stop.set()
+
+    async def play(self) -> None:
+        """Play all three parts, then wait for the last answers."""
+        now = self.clock()
+        turn = now - timedelta(days=min(RECENT_DAYS, self.history_days))
+        try:
+            await self._greet(now)
+            await self._past(since=now - timedelta(days=self.history_days), until=turn)
+            await self._steadily(self._days(since=turn, until=now))
+            await self._steadily(self._today(now))
+            await self._settle()
+        finally:
+            for task in self._open:
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _greet(self, now: datetime) -> None:
+        """Tell of new connections where the vendor does that by webhook."""
+        for person in self.people:
+            if person.sender == "terra" and self._more():
+                self._begun += 1
+                await self.sender.send(terra.connected(person, at=now))
+
+    async def _past(self, *, since: datetime, until: datetime) -> None:
+        """Send the history: everybody at once, each in order."""
+        planned = [
+            (person, item.delivery)
+            for person, item in timeline.between(self.people, since=since, until=until)
+            if item.essential
+        ]
+        planned.sort(key=lambda pair: pair[0].slug)
+        lives = [
+            [delivery for _, delivery in life]
+            for _, life in groupby(planned, key=lambda pair: pair[0].slug)
+        ]
+        await self._until_stopped(*(self._life(life) for life in lives))
+
+    async def _life(self, deliveries: Sequence[Delivery]) -> None:
+        if self.vendors is not None and _announces(deliveries):
+            await self.vendors.publish(deliveries)
+        for delivery in deliveries:
+            if not self._more():
+                return
+            self._begun += 1
+            await self.sender.send(delivery)
+
+    async def _until_stopped(self, *work: Coroutine[object, object, None]) -> None:
+        """Do all of it, but not longer than until `stop`."""
+        stopped = asyncio.create_task(self._stop.wait())
+        tasks = [asyncio.create_task(item) for item in work]
+        try:
+            for task in tasks:
+                await asyncio.wait({task, stopped}, return_when="FIRST_COMPLETED")
+                if stopped.done():
+                    return
+                await task
+        finally:
+            for one in (*tasks, stopped):
+                one.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+
+    def _days(self, *, since: datetime, until: datetime) -> Iterable[Delivery]:
+        planned = timeline.between(self.people, since=since, until=until)
+        return (item.delivery for _, item in planned)
+
+    def _today(self, began: datetime) -> Iterable[Delivery | None]:
+        """Return what falls due from now on, and small updates in between."""
+        pulse = Pulse(people=self.people, draw=self._draw)
+        seen, due = began, deque[tuple[datetime, Delivery]]()
+        while True:
+            now = self.clock()
+            if now >= seen:
+                # Looked up some minutes at a time: making up days costs a little.
+                fresh = timeline.between(
+                    self.people, since=seen, until=seen + _LOOK_AHEAD
+                )
+                due.extend((item.at, item.delivery) for _, item in fresh)
+                seen += _LOOK_AHEAD
+            if due and due[0][0] <= now:
+                yield due.popleft()[1]
+            else:
+                yield pulse.next(now)
+
+    async def _steadily(self, deliveries: Iterable[Delivery | None]) -> None:
+        """Begin one delivery after another, `rate` of them a second."""
+        loop = asyncio.get_running_loop()
+        slot = loop.time()
+        for delivery in deliveries:
+            if not self._more():
+                return
+            if delivery is not None:
+                await self._begin(delivery)
+            # A pause that was slept through is not made up for with a burst.
+            slot = max(slot + 1 / self.rate, loop.time() - 1)
+            await self._sleep_until(slot)
+
+    async def _begin(self, delivery: Delivery) -> None:
+        shown: list[str] = []
+        if self.vendors is not None and _announces((delivery,)):
+            shown = await self.vendors.announce(delivery)
+        if "missing" in shown:
+            self.sender.tally.skipped += 1
+            return
+        if "reordered" in shown:
+            self._held[delivery.sender] = delivery
+            return
+        await self._spawn(delivery, delay=_DELAYED_S if "delayed" in shown else 0)
+        if "duplicate" in shown:
+            await self._spawn(delivery)
+        held = self._held.pop(delivery.sender, None)
+        if held is not None:
+            await self._spawn(held)
+        if self._recent and self._draw.random() < _DUPLICATE_CHANCE and self._more():
+            await self._spawn(self._draw.choice(self._recent))
+        self._recent.append(delivery)
+
+    async def _spawn(self, delivery: Delivery, *, delay: float = 0) -> None:
+        self._begun += 1
+        while len(self._open) >= _MAX_OPEN:
+            await asyncio.wait(self._open, return_when="FIRST_COMPLETED")
+        task: asyncio.Task[object] = asyncio.create_task(self._later(delivery, delay))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _later(self, delivery: Delivery, delay: float) -> None:
+        await asyncio.sleep(delay)
+        await self.sender.send(delivery)
+
+    async def _sleep_until(self, slot: float) -> None:
+        pause = slot - asyncio.get_running_loop().time()
+        try:
+            await asyncio.wait_for(self._stop.wait(), timeout=max(0.0, pause))
+        except TimeoutError:
+            return
+
+    async def _settle(self) -> None:
+        """Wait for open deliveries; when told to stop, only a moment."""
+        if self._open:
+            patience = 0.5 if self._stop.is_set() else None
+            await asyncio.wait(self._open, timeout=patience)
+
+    def _more(self) -> bool:
+        if self._stop.is_set():
+            return False
+        return self.count is None or self._begun < self.count
+
+
+def _announces(deliveries: Iterable[Delivery]) -> bool:
+    """Say whether a fake vendor has to know of these."""
+    return any(d.sender in {"oura", "whoop", "terra"} for d in deliveries)
