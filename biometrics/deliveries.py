@@ -12,10 +12,19 @@ from django.db.models.functions import Length
 
 from biometrics.models import DeliveryDocument, WebhookDelivery
 from biometrics.models.intake import DUE_DELIVERY, DeliveryStatus
+from biometrics.vendors.base import ApiResponse
 
 # A delivery during which the worker died this often is not tried again.
 KILLS_TO_PARK = 3
 _ERROR_LENGTH = 500
+_AT_REST = frozenset(
+    {
+        DeliveryStatus.PROCESSED,
+        DeliveryStatus.IGNORED,
+        DeliveryStatus.PARKED,
+        DeliveryStatus.ERASED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +87,23 @@ def begin(
     return deliveries
 
 
-def documents_of(
-    deliveries: Sequence[WebhookDelivery],
-) -> dict[int, list[DeliveryDocument]]:
+def documents_of(delivery_ids: Sequence[int]) -> dict[int, list[ApiResponse]]:
     """Return what was fetched before for these deliveries and is still kept."""
-    found: dict[int, list[DeliveryDocument]] = {}
+    found: dict[int, list[ApiResponse]] = {}
+    if not delivery_ids:
+        return found
     documents = DeliveryDocument.objects.filter(
-        delivery_id__in=[delivery.id for delivery in deliveries], body__isnull=False
+        delivery_id__in=delivery_ids, body__isnull=False
     )
     for document in documents.order_by("id"):
-        found.setdefault(document.delivery_id, []).append(document)
+        found.setdefault(document.delivery_id, []).append(
+            ApiResponse(
+                url=document.url,
+                status=document.status,
+                body=bytes(document.body or b""),
+                fetched_at=document.fetched_at,
+            )
+        )
     return found
 
 
@@ -124,6 +140,25 @@ def finish(
         ],
         batch_size=100,
     )
+    erased = [d.id for d in rest if d.status == DeliveryStatus.ERASED]
+    if erased:
+        DeliveryDocument.objects.filter(delivery_id__in=erased).delete()
+        WebhookDelivery.objects.filter(id__in=erased).update(body=None, headers={})
+
+
+def keep_documents(documents: Mapping[int, Sequence[ApiResponse]]) -> None:
+    """Keep what was fetched for deliveries, by delivery id: replay needs no network."""
+    DeliveryDocument.objects.bulk_create(
+        DeliveryDocument(
+            delivery_id=delivery_id,
+            url=document.url[:500],
+            status=document.status,
+            body=document.body,
+            fetched_at=document.fetched_at,
+        )
+        for delivery_id, found in documents.items()
+        for document in found
+    )
 
 
 def _note(delivery: WebhookDelivery, end: Disposition, *, now: datetime) -> None:
@@ -133,8 +168,7 @@ def _note(delivery: WebhookDelivery, end: Disposition, *, now: datetime) -> None
     delivery.next_attempt_at = end.next_attempt_at
     delivery.error_code = end.code
     delivery.error = end.error[:_ERROR_LENGTH]
-    is_at_rest = end.status in {DeliveryStatus.IGNORED, DeliveryStatus.PARKED}
-    delivery.processed_at = now if is_at_rest else None
+    delivery.processed_at = now if end.status in _AT_REST else None
 
 
 def _due(now: datetime) -> QuerySet[WebhookDelivery]:

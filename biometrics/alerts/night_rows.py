@@ -101,7 +101,7 @@ def pointing_at(event_ids: Iterable[UUID]) -> list[Pointer]:
     )
     return [
         Pointer(
-            event_id=cast(UUID, event_id),
+            event_id=event_id,
             subject=subject,
             kind=cast(Kind, kind),
             series_id=series_id,

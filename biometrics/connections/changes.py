@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -26,14 +27,34 @@ class Applied:
     former_subject: UUID | None = None
 
 
-def apply(
+def apply_all(
+    changes: Sequence[ConnectionChange],
+    *,
+    connection: VendorConnection,
+    received_at: datetime,
+    is_new: bool,
+) -> list[tuple[int, Applied]]:
+    """Carry out what one delivery says; return what consumers are told, numbered.
+
+    News that is not newer than what decided the status changes nothing: vendors promise
+    no order, and a replay must not bring an old state back. Call it with the connection
+    and its subject locked. `is_new` says that this delivery made the connection.
+    """
+    known = connection.status_at
+    if not changes or (known is not None and received_at <= known):
+        return []
+    connection.status_at = received_at
+    applied = [
+        (number, _apply(change, connection=connection, is_new=is_new))
+        for number, change in enumerate(changes)
+    ]
+    return [(number, told) for number, told in applied if told is not None]
+
+
+def _apply(
     change: ConnectionChange, *, connection: VendorConnection, is_new: bool
 ) -> Applied | None:
-    """Carry a change out; None when nothing changed or consumers need not know.
-
-    Call it with the connection and its subject locked. `is_new` says that this delivery
-    made the connection.
-    """
+    """Carry a change out; None when consumers need not know of it."""
     if change.change == "relinked":
         return _relink(change, connection)
     before = connection.status
@@ -44,7 +65,13 @@ def apply(
     if change.reference:
         connection.reference = change.reference[:200]
     connection.save(
-        update_fields=["status", "status_reason", "reference", "updated_at"]
+        update_fields=[
+            "status",
+            "status_reason",
+            "status_at",
+            "reference",
+            "updated_at",
+        ]
     )
     is_told = change.change in {"connected", "revoked"}
     if not is_told or (before == connection.status and not is_new):

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
 from biometrics.connections import tokens
 from biometrics.errors import BiometricsError
@@ -114,6 +115,7 @@ def add_connection(
     changes: dict[str, object] = {
         "status": ConnectionStatus.ACTIVE,
         "status_reason": "",
+        "status_at": Now(),
     }
     if access_token:
         changes["access_token"] = tokens.encrypt(access_token)
@@ -129,11 +131,9 @@ def add_connection(
                 vendor=vendor,
                 account_id=account_id,
                 subject=find_subject(label, create=True),
-                **changes,
             )
-        else:
-            VendorConnection.objects.filter(id=connection.id).update(**changes)
-            connection.refresh_from_db()
+        VendorConnection.objects.filter(id=connection.id).update(**changes)
+        connection.refresh_from_db()
     release_linked(accounts=[(vendor, account_id)])
     return connection
 
@@ -154,6 +154,7 @@ def issue_personal_token(*, subject: Subject, vendor: str) -> str:
             "subject": subject,
             "status": ConnectionStatus.ACTIVE,
             "status_reason": "",
+            "status_at": Now(),
             "personal_token_sha256": hashlib.sha256(token.encode()).hexdigest(),
         },
     )
@@ -174,6 +175,7 @@ def revoke(*, connection_id: int, reason: str) -> VendorConnection:
         connection = row.get(id=connection_id)
         connection.status = ConnectionStatus.REVOKED
         connection.status_reason = reason[:300]
+        connection.status_at = Now()
         connection.access_token = connection.refresh_token = None
         connection.token_expires_at = connection.personal_token_sha256 = None
         connection.save()

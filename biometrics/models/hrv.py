@@ -94,7 +94,7 @@ class HrvAlert(models.Model):
     revision = models.SmallIntegerField(default=1)
     reasons = models.JSONField(default=list)
     evidence = models.JSONField(default=dict)
-    message = models.CharField(max_length=500)
+    message = models.CharField(max_length=800)
     ruleset = models.CharField(max_length=40)
     raised_at = models.DateTimeField()
     updated_at = models.DateTimeField(auto_now=True)

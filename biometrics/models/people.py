@@ -49,6 +49,11 @@ class VendorConnection(models.Model):
         default=ConnectionStatus.ACTIVE,
     )
     status_reason = models.CharField(max_length=300, blank=True)
+    status_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Receipt of what decided the status; older news changes nothing.",
+    )
     access_token = models.BinaryField(null=True, editable=False)
     refresh_token = models.BinaryField(null=True, editable=False)
     token_expires_at = models.DateTimeField(null=True, blank=True)

@@ -81,6 +81,11 @@ class Judged:
         return [r for r in self.rulings if r.outcome is Outcome.NEW]
 
     @property
+    def replaced(self) -> dict[Key, UUID]:
+        """The stored event that no longer stands, by the key of its record."""
+        return {r.claim.key: r.replaces for r in self.rulings if r.replaces is not None}
+
+    @property
     def superseded(self) -> list[UUID]:
         """The stored events that no longer stand."""
         return [r.replaces for r in self.rulings if r.replaces is not None]

@@ -1,0 +1,230 @@
+"""Bringing people's stored nights to where new events leave them, and judging them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from biometrics.alerts import night_rows
+from biometrics.alerts.emission import affected_nights
+from biometrics.alerts.night_rows import Family, FamilyKey, NightRow
+from biometrics.alerts.nights import (
+    Night,
+    clean_night,
+    compare,
+    is_future,
+    primary_series,
+)
+from biometrics.alerts.rules import Verdict, judge_many
+from biometrics.alerts.ruleset import Ruleset
+from biometrics.catalogue import Metric
+from biometrics.vendors.base import NightSignals, Record
+from biometrics.vendors.times import in_offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A new event that stands, as far as judging is concerned.
+
+    `replaces` is the stored event that it supersedes. `is_backfill` marks what was
+    fetched from the past: it never pages.
+    """
+
+    event_id: UUID
+    replaces: UUID | None
+    subject: UUID
+    vendor: str
+    record: Record
+    received_at: datetime
+    is_backfill: bool = False
+    traceparent: str = ""
+
+    def today(self, now: datetime) -> date:
+        """Return the date where the person is, UTC's where that is not known."""
+        local = in_offset(now, self.record.zone_offset)
+        return now.astimezone(UTC).date() if local is None else local.local_date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an event's night stands among the nights of its family."""
+
+    key: FamilyKey
+    series_id: str
+    night: date
+
+
+class Nights:
+    """The nights that a batch of events touches, with their verdicts once judged."""
+
+    def __init__(self, *, ruleset: Ruleset, now: datetime) -> None:
+        self._ruleset = ruleset
+        self._now = now
+        self.families: dict[FamilyKey, Family] = {}
+        # The last event that changed a family is the cause of what is told of it.
+        self.causes: dict[FamilyKey, Said] = {}
+        # Families that something else than a backfill changed.
+        self.live: set[FamilyKey] = set()
+        self.places: dict[UUID, Place] = {}
+        self._pointers: dict[UUID, list[night_rows.Pointer]] = {}
+        self._primary: dict[FamilyKey, str] = {}
+
+    def load(self, said: Sequence[Said]) -> None:
+        """Read the nights that the events can touch."""
+        replaced = [one.replaces for one in said if one.replaces is not None]
+        if replaced:
+            for pointer in night_rows.pointing_at(replaced):
+                self._pointers.setdefault(pointer.event_id, []).append(pointer)
+        first: dict[FamilyKey, date] = {}
+        for one in said:
+            night = one.record.night
+            touched = [(p.kind, p.night) for p in self._pointed(one)]
+            if night is not None:
+                touched.append((night.kind, night.night))
+            for kind, day in touched:
+                key = (one.subject, kind)
+                first[key] = min(day, first.get(key, day))
+        self.families = night_rows.load(first, ruleset=self._ruleset)
+
+    def take(self, one: Said) -> None:
+        """Bring the nights to where this event leaves them."""
+        night = one.record.night
+        said = None if night is None else (night.series_id, night.night)
+        for pointer in self._pointed(one):
+            if said != (pointer.series_id, pointer.night):
+                self._blank(pointer, one)
+        if night is None:
+            return
+        if not is_future(night=night.night, today=one.today(self._now)):
+            self._put(night, one)
+
+    def judge(self) -> None:
+        """Give every touched night, and every night that it can alter, its verdict."""
+        for family in self.families.values():
+            for series_id in {name for name, _ in family.touched}:
+                days = {day for name, day in family.touched if name == series_id}
+                days |= self.altered(family, series_id)
+                for verdict in self.verdicts(family, series_id, sorted(days)):
+                    family.series[series_id][verdict.night].verdict = verdict
+                family.touched |= {(series_id, day) for day in days}
+
+    def verdicts(
+        self, family: Family, series_id: str, days: Sequence[date]
+    ) -> tuple[Verdict, ...]:
+        """Judge some nights of a series as they stand."""
+        return judge_many(
+            nights=family.nights(series_id),
+            judged=days,
+            kind=family.kind,
+            ruleset=self._ruleset,
+        )
+
+    def altered(self, family: Family, series_id: str) -> set[date]:
+        """Return the stored nights whose verdict the changed ones can alter."""
+        revised = family.revised.get(series_id)
+        if not revised:
+            return set()
+        rows = family.series[series_id]
+        alterable = affected_nights(
+            changed=min(revised), newest_night=max(rows), ruleset=self._ruleset
+        )
+        return {day for day in alterable if day in rows}
+
+    def primary(self, family: Family) -> str:
+        """Return the series of a family that may page, empty when it has none."""
+        key = (family.subject, family.kind)
+        if key not in self._primary:
+            newest = max((max(r) for r in family.series.values() if r), default=None)
+            nights = {name: family.nights(name) for name in family.series}
+            chosen = newest and primary_series(
+                series=nights, newest_night=newest, ruleset=self._ruleset
+            )
+            self._primary[key] = chosen or ""
+        return self._primary[key]
+
+    def _pointed(self, one: Said) -> list[night_rows.Pointer]:
+        """Return the nights of this person that rest on the superseded event."""
+        if one.replaces is None:
+            return []
+        pointers = self._pointers.get(one.replaces, [])
+        # An account that was linked to another person leaves the old nights behind.
+        return [pointer for pointer in pointers if pointer.subject == one.subject]
+
+    def _blank(self, pointer: night_rows.Pointer, one: Said) -> None:
+        """Make a night's values missing: its record is gone or speaks of another."""
+        family = self.families[pointer.subject, pointer.kind]
+        row = family.series[pointer.series_id][pointer.night]
+        empty = Night(
+            night=pointer.night,
+            record_id=row.night.record_id,
+            updated_at=one.record.stamp,
+        )
+        blank = NightRow(id=row.id, event_id=one.event_id, night=empty)
+        family.put(pointer.series_id, blank)
+        self._note(family, one)
+
+    def _put(self, signals: NightSignals, one: Said) -> None:
+        family = self.families[one.subject, signals.kind]
+        incoming = _cleaned(signals, one, ruleset=self._ruleset)
+        row = family.series.get(signals.series_id, {}).get(signals.night)
+        change = "revised"
+        if row is not None:
+            change = compare(
+                stored=row.night,
+                incoming=incoming,
+                kind=signals.kind,
+                ruleset=self._ruleset,
+            )
+        if change == "stale":
+            return
+        if change == "unchanged" and row is not None:
+            # The values stay; the event that stands for them is the new one.
+            row.event_id = one.event_id
+            row.night = replace(row.night, updated_at=incoming.updated_at)
+            family.touched.add((signals.series_id, signals.night))
+        else:
+            number = row.id if row is not None else None
+            new = NightRow(id=number, event_id=one.event_id, night=incoming)
+            family.put(signals.series_id, new)
+            self._note(family, one)
+        self.places[one.event_id] = Place(
+            key=(family.subject, family.kind),
+            series_id=signals.series_id,
+            night=signals.night,
+        )
+
+    def _note(self, family: Family, one: Said) -> None:
+        key = (family.subject, family.kind)
+        self.causes[key] = one
+        if not one.is_backfill:
+            self.live.add(key)
+
+
+def _cleaned(signals: NightSignals, one: Said, *, ruleset: Ruleset) -> Night:
+    return clean_night(
+        night=signals.night,
+        kind=signals.kind,
+        ruleset=ruleset,
+        value_ms=signals.value_ms,
+        rhr_bpm=signals.rhr_bpm,
+        rr_brpm=signals.rr_brpm,
+        temp_c=signals.temp_c,
+        sleep_s=_sleep_s(one.record),
+        record_id=one.record.record_id,
+        updated_at=one.record.stamp,
+        received_at=one.received_at,
+    )
+
+
+def _sleep_s(record: Record) -> float | None:
+    """Return how long the person slept, as far as the record tells."""
+    said = {r.metric: r.value for r in record.readings if r.context is None}
+    asleep = said.get(Metric.SLEEP_DURATION)
+    if asleep is not None or record.record_type != "sleep":
+        return asleep
+    if record.start is None or record.end is None:
+        return None
+    span = record.end - record.start
+    return span.total_seconds() if span > timedelta(0) else None

@@ -1,0 +1,284 @@
+"""Steps 4 to 7 in their order: the only module that knows it.
+
+Fetch what notifications announce (no transaction open), read every delivery in memory,
+then, in one transaction for the batch: find the people and lock them, rule on revisions,
+judge, store, append to the outbox, note the end of each delivery. Whatever goes wrong
+with one delivery parks that one alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+
+from biometrics import deliveries, enrich, leases, metrics, outbox
+from biometrics.alerts.configured import configured_ruleset
+from biometrics.alerts.evaluate import Evaluation, Said, evaluate
+from biometrics.announcing import Announcer
+from biometrics.connections import changes, client, grants, people, registry
+from biometrics.items import Item, ending_of, open_item, stranded
+from biometrics.leases import Lease, LeaseLostError
+from biometrics.messages import NewMessage
+from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
+from biometrics.models.outbox import LeaseStep
+from biometrics.normalise import revisions, storing
+from biometrics.normalise.revisions import Judged
+from biometrics.normalise.understanding import understand
+from biometrics.shards import shard_of
+
+logger = logging.getLogger(__name__)
+
+_MAX_ROWS = 500
+_MAX_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessOutcome:
+    """What a run over a shard did, for those who nudge.
+
+    `publish_shards` have new messages, the `urgent_shards` among them urgent ones.
+    """
+
+    deliveries: int = 0
+    publish_shards: frozenset[int] = frozenset()
+    urgent_shards: frozenset[int] = frozenset()
+    more_due: bool = False
+
+
+def due_process_shards(*, now: datetime) -> set[int]:
+    """Return the shards that have deliveries to be worked on."""
+    registry.release_linked()
+    return deliveries.due_shards(now=now)
+
+
+def process_shard(
+    *, shard: int, now: Callable[[], datetime], budget_s: float
+) -> ProcessOutcome:
+    """Carry due deliveries of a shard to the outbox, batch by batch, for `budget_s`.
+
+    Does nothing while another holder works on the shard. Raises OperationalError or
+    InterfaceError when the database is away; what was not committed is done again.
+    """
+    started = now()
+    lease = leases.take(step=LeaseStep.PROCESS, shard=shard, now=started)
+    if lease is None:
+        return ProcessOutcome()
+    run = _Run(lease=lease, now=now)
+    try:
+        while run.batch() and (now() - started).total_seconds() < budget_s:
+            pass
+    except LeaseLostError:
+        logger.warning("process.lease_lost", extra={"shard": shard})
+    finally:
+        # Without this write the lease runs out by itself.
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            leases.release(lease=lease, now=now())
+    # Asked after the release: a row that came since has its own nudge, or this one.
+    return ProcessOutcome(
+        deliveries=run.done,
+        publish_shards=frozenset(run.publish_shards),
+        urgent_shards=frozenset(run.urgent_shards),
+        more_due=deliveries.is_due(shard=shard, now=now()),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One holder's work on a shard."""
+
+    lease: Lease
+    now: Callable[[], datetime]
+    done: int = 0
+    publish_shards: set[int] = field(default_factory=set)
+    urgent_shards: set[int] = field(default_factory=set)
+
+    def batch(self) -> bool:
+        """Work off the next deliveries; False when nothing is due."""
+        now = self.now()
+        with leases.transact():
+            leases.hold(lease=self.lease, now=now)
+            rows = deliveries.begin(
+                shard=self.lease.shard,
+                now=now,
+                max_rows=_MAX_ROWS,
+                max_bytes=_MAX_BYTES,
+            )
+        if not rows:
+            return False
+        kept = deliveries.documents_of([row.id for row in rows])
+        items = [open_item(row, documents=kept.get(row.id)) for row in rows]
+        # What is here already does not wait for what a vendor has yet to answer.
+        self._carry([item for item in items if not item.is_to_fetch])
+        announced = [item for item in items if item.is_to_fetch]
+        self._fetch(announced)
+        self._carry(announced)
+        self.done += len(rows)
+        return True
+
+    def _fetch(self, items: Sequence[Item]) -> None:
+        """Take step 4."""
+        if not items:
+            return
+        known = registry.lookup(item.account for item in items)
+        erased = registry.erased_among({i.account for i in items} - known.keys())
+        wanted = []
+        for item in items:
+            connection = known.get(item.account)
+            if connection is None:
+                item.disposition = stranded(item, erased=erased)
+            else:
+                wanted.append(item.wanted(connection))
+        fetched = enrich.fetch_all(
+            wanted,
+            open_source=partial(client.open_session, now=self.now),
+            now=self.now,
+        )
+        for item in items:
+            found = fetched.get(item.delivery.id, ())
+            if isinstance(found, enrich.Missing):
+                item.disposition = found.disposition
+                item.needs_reconnect = found.needs_reconnect
+            else:
+                item.add_documents(found)
+
+    def _carry(self, items: Sequence[Item]) -> None:
+        """Take steps 5 to 7 for these deliveries, in halves when they fail together."""
+        if not items:
+            return
+        for item in items:
+            if item.disposition is None and item.understood is None:
+                item.understood = understand(item.stored, adapter=item.adapter)
+        try:
+            self._write(items)
+        except (OperationalError, InterfaceError, LeaseLostError):
+            raise
+        # Whatever a row does to us, it must not keep the others waiting.
+        except Exception as error:  # noqa: BLE001
+            self._isolate(items, error)
+
+    def _isolate(self, items: Sequence[Item], error: Exception) -> None:
+        if len(items) > 1:
+            half = len(items) // 2
+            self._carry(items[:half])
+            self._carry(items[half:])
+        elif isinstance(error, IntegrityError) and not items[0].was_retried:
+            # Somebody connected the account at the same moment: now it is known.
+            items[0].was_retried = True
+            self._carry(items)
+        else:
+            items[0].park(error)
+            logger.error(
+                "delivery.parked",
+                extra={
+                    "delivery": str(items[0].delivery.public_id),
+                    "error": type(error).__name__,
+                },
+            )
+            self._write(items)
+
+    def _write(self, items: Sequence[Item]) -> None:
+        """Take steps 5 to 7 in one transaction: all of it or nothing."""
+        now = self.now()
+        with leases.transact():
+            leases.hold(lease=self.lease, now=now)
+            told = _store(items, now=now)
+            ends = {item.delivery.id: ending_of(item) for item in items}
+            deliveries.keep_documents(
+                {item.delivery.id: item.fetched for item in items if item.fetched}
+            )
+            deliveries.finish(
+                deliveries=[item.delivery for item in items],
+                dispositions=ends,
+                now=now,
+            )
+            self.publish_shards |= outbox.append(messages=told, now=now)
+        self.urgent_shards |= {
+            shard_of(str(message.subject))
+            for message in told
+            if message.priority == "HIGH"
+        } & self.publish_shards
+        for item in items:
+            end = ends[item.delivery.id].status
+            metrics.DELIVERIES_FINISHED.labels(item.delivery.vendor, end).inc()
+        # The account may have been connected between our look and our commit.
+        registry.release_linked(
+            accounts=[
+                item.account
+                for item in items
+                if ends[item.delivery.id].status == DeliveryStatus.UNLINKED
+            ]
+        )
+
+
+def _store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
+    """Store everything that the deliveries say; return what is to be sent, in order."""
+    speaking = [item for item in items if item.disposition is None]
+    directory = people.admit([item.party() for item in speaking])
+    for item in speaking:
+        item.admit(directory)
+        _apply_changes(item)
+    _mark_lost_grants(items)
+    judged = revisions.compare([claim for item in speaking for claim in item.claims()])
+    evaluation = evaluate(_said(judged), ruleset=configured_ruleset(), now=now)
+    announcer = Announcer(
+        evaluation=evaluation,
+        alert_topic=settings.KAFKA_ALERT_TOPIC,
+        max_event_bytes=settings.KAFKA_MAX_EVENT_BYTES,
+        now=now,
+    )
+    messages = announcer.messages(speaking, judged=judged)
+    storing.store(judged, values=announcer.values)
+    evaluation.save()
+    _count(judged, evaluation)
+    return messages
+
+
+def _apply_changes(item: Item) -> None:
+    if item.disposition is None and item.connection is not None:
+        item.applied = changes.apply_all(
+            item.understood.changes if item.understood is not None else (),
+            connection=item.connection,
+            received_at=item.delivery.received_at,
+            is_new=item.is_new_connection,
+        )
+
+
+def _mark_lost_grants(items: Sequence[Item]) -> None:
+    lost = {
+        item.account: item.needs_reconnect for item in items if item.needs_reconnect
+    }
+    for account, connection in registry.lookup(lost).items():
+        grants.mark_needs_reconnect(connection_id=connection.id, reason=lost[account])
+
+
+def _said(judged: Judged) -> list[Said]:
+    replaced = judged.replaced
+    return [
+        Said(
+            event_id=ruling.event_id,
+            replaces=replaced.get(ruling.claim.key),
+            subject=ruling.claim.connection.subject_id,
+            vendor=ruling.claim.adapter.slug,
+            record=ruling.claim.statement.record,
+            received_at=ruling.claim.delivery.received_at,
+            is_backfill=ruling.claim.delivery.origin == DeliveryOrigin.BACKFILL,
+            traceparent=ruling.claim.delivery.traceparent,
+        )
+        for ruling in judged.new
+        if ruling.stands
+    ]
+
+
+def _count(judged: Judged, evaluation: Evaluation) -> None:
+    for ruling in judged.rulings:
+        adapter, record = ruling.claim.adapter, ruling.claim.statement.record
+        metrics.EVENTS.labels(adapter.slug, record.record_type, ruling.outcome).inc()
+    for told in evaluation.told:
+        metrics.ALERTS.labels(told.event.kind, told.event.severity).inc()
