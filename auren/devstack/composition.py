@@ -18,6 +18,7 @@ from auren.devstack.valkey import EmbeddedValkey
 
 MANAGE = (sys.executable, str(surroundings.ROOT / "manage.py"))
 
+WORKER_NAME = "devstack@localhost"
 # Seconds between SIGTERM and SIGKILL; stopping everything stays below 20 in all.
 _PATIENCE_S = {
     "simulator": 1.0,
@@ -84,8 +85,8 @@ def programs(
     fakes_port = env["DEVSTACK_FAKES_PORT"]
     to_bridge = ("--bridge", f"http://{HOST}:{port}")
     command_lines = {
-        "worker": _module("celery", *_celery(), "worker", "-c", env["WORKERS"]),
-        "beat": _module("celery", *_celery(), "beat", *_schedule(here)),
+        "worker": _celery("worker", "-c", env["WORKERS"], "-n", WORKER_NAME),
+        "beat": _celery("beat", "--schedule", str(here.home / "celerybeat-schedule")),
         "web": _module("uvicorn", *_uvicorn(port=port, processes=env["WEB_PROCESSES"])),
         "fakes": (*MANAGE, "fake_vendors", "--port", fakes_port, *to_bridge),
     }
@@ -98,7 +99,7 @@ def programs(
         Program(
             name=name,
             argv=argv,
-            env={**env, "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(here, role=name))},
+            env={**env, **_environment_of(name, here=here)},
             stop_timeout_s=_PATIENCE_S[name],
             on_line=partial(listeners.said, name),
             on_exit=partial(listeners.ended, name),
@@ -114,6 +115,14 @@ def _warnings_of_valkey(listeners: Listeners, line: str) -> None:
         listeners.said("valkey", text)
 
 
+def _environment_of(role: str, *, here: State) -> dict[str, str]:
+    return {
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir(here, role=role)),
+        # In a container one is root, and need not be told so at every start.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+    }
+
+
 def metrics_dir(here: State, *, role: str) -> Path:
     """Name the folder that the processes of one role share for their counters."""
     return here.home / "metrics" / role
@@ -123,12 +132,8 @@ def _module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
 
 
-def _celery() -> tuple[str, ...]:
-    return ("-A", "auren", "-q")
-
-
-def _schedule(here: State) -> tuple[str, str]:
-    return ("--schedule", str(here.home / "celerybeat-schedule"))
+def _celery(*arguments: str) -> tuple[str, ...]:
+    return _module("celery", "-A", "auren", "-q", *arguments)
 
 
 def _uvicorn(*, port: str, processes: str) -> tuple[str, ...]:

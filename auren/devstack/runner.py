@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from celery import Celery
 from django.core.management import call_command
 from django.db import connections
 
@@ -152,15 +153,15 @@ class Runner:
             people=self._options.people,
             listeners=self._listeners,
         )
+        for program in made:
+            composition.metrics_dir(self._state, role=program.name).mkdir(parents=True)
         programs = {program.name: program for program in made}
         simulator = programs.pop("simulator", None)
         for program in programs.values():
-            composition.metrics_dir(self._state, role=program.name).mkdir(parents=True)
             self._launch(program)
         fakes_port = int(env["DEVSTACK_FAKES_PORT"])
         _wait(programs["fakes"], until=partial(accepts, fakes_port))
-        said = programs["worker"].process.has_said
-        _wait(programs["worker"], until=partial(said, " ready."))
+        _wait(programs["worker"], until=partial(_worker_answers, env["REDIS_URL"]))
         _wait(programs["web"], until=self._web_is_healthy)
         if simulator is not None:
             self._launch(simulator)
@@ -202,6 +203,12 @@ class Runner:
         self._say(f"Everything is stopped ({time.monotonic() - began:.1f} s).")
 
 
+def _worker_answers(redis_url: str) -> bool:
+    control = Celery(broker=redis_url, set_as_current=False).control
+    name = composition.WORKER_NAME
+    return bool(control.ping(destination=[name], timeout=1, limit=1))
+
+
 def _wait(program: Program, *, until: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while not until():
@@ -215,7 +222,8 @@ def _wait(program: Program, *, until: Callable[[], bool]) -> None:
 @contextmanager
 def _only_copy(here: State) -> Iterator[None]:
     """Hold the lock of this state; ServiceError when another copy does."""
-    here.home.mkdir(parents=True, exist_ok=True)
+    # Health data, if only of simulated people, and secrets.
+    here.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with here.lock_file.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -83,7 +83,7 @@ def read(path: Path) -> dict[str, str]:
 def write(path: Path, values: Mapping[str, str], *, heading: str) -> None:
     """Write shell assignments that only the owner can read."""
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     scratch = path.with_suffix(".new")
     scratch.unlink(missing_ok=True)
     scratch.touch(mode=0o600)
