@@ -24,5 +24,5 @@ class CannedApi:
         self.asked.append(path)
         body = self.answers[path]
         if body is None:
-            return answer(b'{"detail": "Not Found"}', url=path, status=404)
+            return answer(b"<h1>Not Found</h1>", url=path, status=404)
         return answer(body, url=path)

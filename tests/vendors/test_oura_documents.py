@@ -38,6 +38,20 @@ def test_a_time_that_cannot_be_is_missing(when: object) -> None:
     assert problems(record) == ["timestamp"]
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "1999-12-31", "2026-08-15", "today"])
+def test_a_day_that_cannot_be_is_missing(day: str) -> None:
+    record = official("daily_spo2", day=day)
+
+    assert record.local_date is None
+    assert problems(record)[0] == "day"
+
+
+def test_a_field_that_fills_two_readings_is_reported_once() -> None:
+    record = official("sleep", lowest_heart_rate=4)
+
+    assert problems(record).count("lowest_heart_rate") == 1
+
+
 # Series
 
 

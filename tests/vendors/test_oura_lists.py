@@ -47,7 +47,7 @@ def _heart_rate(rows: list[dict[str, Any]]) -> tuple[Record, ...]:
 
 
 def test_heart_rate_rows_become_a_record_a_day_and_a_series_a_source() -> None:
-    first, second = _heart_rate(load("community_api_heartrate_mcp.json"))
+    first, second = _heart_rate(load("community_api_heartrate_mcp.json")[::-1])
 
     assert (first.record_type, first.record_id) == ("heart_rate", "2026-08-10")
     assert times(first) == (

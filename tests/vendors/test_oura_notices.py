@@ -15,11 +15,12 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorUnavailableError,
 )
-from biometrics.vendors.base import Envelope, StoredDelivery
+from biometrics.vendors.base import Envelope, Record, StoredDelivery
 from biometrics.vendors.oura.adapter import Oura
 from tests.vendors.canned_api import CannedApi
-from tests.vendors.deliveries import NOW, fixture, make_request
+from tests.vendors.deliveries import NOW, answer, fixture, make_request
 from tests.vendors.oura_bodies import DATA_TYPES, notification
+from tests.vendors.said import problems, readings
 
 # The envelope
 
@@ -61,7 +62,9 @@ def test_each_of_the_five_fields_makes_another_delivery() -> None:
 def test_with_a_field_missing_time_and_bytes_tell_deliveries_apart() -> None:
     body = fixture("oura", "community_webhook_workout_update_minimal.json")
     envelope = _envelope(body)
+    timeless = _envelope(notification(event_time=...)).dedupe_key
 
+    assert "|1786525200000|" in timeless
     assert envelope.ignored == "no object_id, so no document is named"
     assert envelope.dedupe_key == _envelope(body).dedupe_key
     assert envelope.dedupe_key.startswith("oura-user-456|1786525200000|")
@@ -179,3 +182,38 @@ def test_an_update_without_its_document_is_unreadable() -> None:
     with pytest.raises(UnreadableDeliveryError) as caught:
         Oura().understand(_stored(notification()))
     assert caught.value.field == "documents[0]"
+
+
+def _understood(event: str, document: dict[str, Any]) -> Record:
+    body = notification(event_type=event, data_type="vo2_max", object_id="x")
+    fetched = (answer(json.dumps(document).encode()),)
+    (record,) = Oura().understand(replace(_stored(body), documents=fetched)).records
+    return record
+
+
+@pytest.mark.parametrize(
+    ("event", "action"), [("create", "created"), ("update", "updated")]
+)
+def test_a_document_is_stamped_with_the_start_of_its_fetch(
+    event: str, action: str
+) -> None:
+    record = _understood(event, {"id": "x", "vo2_max": 48})
+
+    assert (record.record_type, record.record_id) == ("vo2_max", "x")
+    assert (record.action, record.stamp) == (action, NOW + timedelta(seconds=30))
+    assert readings(record) == {"vo2_max": 48}
+    assert record.problems == ()
+
+
+def test_a_document_without_an_id_bears_the_one_announced() -> None:
+    record = _understood("update", {"vo2_max": 48})
+
+    assert record.record_id == "x"
+    assert record.problems == ()
+
+
+def test_an_answer_about_another_document_is_reported() -> None:
+    record = _understood("update", {"id": "y", "vo2_max": 48})
+
+    assert record.record_id == "y"
+    assert problems(record) == ["id"]

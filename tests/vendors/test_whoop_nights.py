@@ -98,7 +98,7 @@ def test_a_recovery_among_listed_sleeps_finds_its_own() -> None:
         documents=rows,
         stamp=NOW,
         action="created",
-        related=[None, "text", *slept, own],
+        related=[None, "text", slept[0] | {"nap": True}, own],
     )
 
     assert record.record_id == "123e4567-e89b-12d3-a456-426614174000"

@@ -175,9 +175,18 @@ def test_a_scored_document_without_its_score_is_reported(score: object) -> None:
     assert problems(record) == ["score"]
 
 
+def test_a_total_of_more_than_a_day_is_no_total() -> None:
+    slept = sleep()
+    for stage in ("light_sleep", "slow_wave_sleep", "rem_sleep"):
+        slept["score"]["stage_summary"][f"total_{stage}_time_milli"] = 30_000_000
+
+    assert "sleep_duration" not in readings(read("sleep", slept))
+
+
 def test_naps_are_marked_so_that_nobody_takes_them_for_the_night() -> None:
     said = readings(read("sleep", sleep(nap=True)))
 
+    assert said == readings(read("sleep", sleep(nap=None)))
     assert said["sleep_score@nap"] == 98
     assert said["respiratory_rate@nap"] == 16.11328125
     assert said["sleep_need@nap_baseline"] == 27395.716

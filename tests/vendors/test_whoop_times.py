@@ -17,6 +17,9 @@ def test_an_untouched_record_is_new() -> None:
     created = "2022-04-24T14:25:44.774Z"
     assert notified("sleep.updated", sleep(created_at=created)).action == "created"
 
+    unknown = sleep(created_at=None, updated_at=None)
+    assert notified("sleep.updated", unknown).action == "updated"
+
 
 @pytest.mark.parametrize("when", [None, "soon", "2126-01-01T00:00:00Z", 5])
 def test_without_a_usable_update_time_the_fetch_orders_revisions(when: object) -> None:
@@ -42,6 +45,20 @@ def test_without_an_offset_times_stay_utc_and_the_day_is_unknown(
     assert problems(record) == ["sleep.timezone_offset"]
 
 
+def test_an_end_alone_needs_an_offset_too() -> None:
+    record = read("sleep", sleep(start=None, timezone_offset="EST"))
+
+    assert problems(record) == ["timezone_offset"]
+    assert record.local_date is None
+
+
+def test_a_record_may_end_as_it_starts() -> None:
+    record = read("sleep", sleep(end="2022-04-24T02:25:44.774Z"))
+
+    assert record.start == record.end
+    assert problems(record) == []
+
+
 def test_utc_is_an_offset_too() -> None:
     record = read("sleep", sleep(timezone_offset="Z"))
 
@@ -62,6 +79,8 @@ def test_times_that_cannot_be_are_missing(
     record = read("sleep", sleep(**changes))
 
     assert problems(record) == fields
+    assert record.start is None
+    assert (record.end is None) is ("end" in fields)
     assert readings(record)["sleep_duration"] == 27415.794
 
 
