@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,6 +126,14 @@ class Bridge:
 
     received: list[Received] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, count: int) -> None:
+        """Return once so many requests have come; fails after five seconds."""
+        async with asyncio.timeout(5):
+            while len(self.received) < count:
+                self._more.clear()
+                await self._more.wait()
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -136,6 +145,7 @@ class Bridge:
         seen = any(one.body == body for one in self.received)
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(request.path, headers, body))
+        self._more.set()
         status = self.answers.pop(0) if self.answers else 200
         if status != 200:
             return web.json_response({"error": "told to"}, status=status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -10,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from aiohttp import web
 
 from auren.devstack.fakes.server import send_webhooks
 from auren.devstack.simulator.sender import Secrets
@@ -98,30 +96,17 @@ async def test_subscriptions_come_in_pages() -> None:
         ]
 
 
-class _Listening(Bridge):
-    """A bridge that tells when something has come."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.came = asyncio.Event()
-
-    async def _take(self, request: web.Request) -> web.Response:
-        answer = await super()._take(request)
-        self.came.set()
-        return answer
-
-    async def next(self) -> dict[str, Any]:
-        """Return the next payload, its signature checked by hand."""
-        await asyncio.wait_for(self.came.wait(), timeout=5)
-        self.came.clear()
-        one = self.received.pop()
-        stamp, _, signature = one.headers["terra-signature"].partition(",v1=")
-        message = stamp.removeprefix("t=").encode() + b"." + one.body
-        made = hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
-        assert signature == made
-        assert one.headers["x-terra-trace-id"]
-        payload: dict[str, Any] = json.loads(one.body)
-        return payload
+async def _next(bridge: Bridge) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return headers and payload of the next webhook, its signature checked by hand."""
+    await bridge.until(1)
+    one = bridge.received.pop()
+    stamp, _, signature = one.headers["terra-signature"].partition(",v1=")
+    message = stamp.removeprefix("t=").encode() + b"." + one.body
+    made = hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
+    assert signature == made
+    assert one.headers["x-terra-trace-id"]
+    payload: dict[str, Any] = json.loads(one.body)
+    return one.headers, payload
 
 
 def _telling(bridge: str) -> Any:
@@ -130,7 +115,7 @@ def _telling(bridge: str) -> Any:
 
 
 async def test_somebody_connects_on_the_widget_and_leaves_again() -> None:
-    bridge = _Listening()
+    bridge = Bridge()
     async with (
         serving(bridge.app()) as url,
         fake_vendors(prepare=_telling(url)) as fakes,
@@ -150,19 +135,19 @@ async def test_somebody_connects_on_the_widget_and_leaves_again() -> None:
         ) as answer:
             query = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
         assert query["x"] == "1"
-        told = await bridge.next()
+        _, told = await _next(bridge)
         assert (told["type"], told["status"]) == ("auth", "success")
         assert told["user"]["user_id"] == query["user_id"]
         assert told["user"]["reference_id"] == "person-9"
 
         gone = f"/v2/auth/deauthenticateUser?user_id={query['user_id']}"
         assert (await _call(fakes, "DELETE", gone))[0] == 200
-        assert (await bridge.next())["type"] == "deauth"
+        assert (await _next(bridge))[1]["type"] == "deauth"
         assert (await _call(fakes, "DELETE", gone))[0] == 404
 
 
 async def test_a_cancelled_widget_is_told_without_a_user() -> None:
-    bridge = _Listening()
+    bridge = Bridge()
     async with (
         serving(bridge.app()) as url,
         fake_vendors(prepare=_telling(url)) as fakes,
@@ -172,7 +157,7 @@ async def test_a_cancelled_widget_is_told_without_a_user() -> None:
         )
         async with fakes.session.get(f"{session['url']}?cancel=1") as answer:
             assert answer.status == 200
-        told = await bridge.next()
+        _, told = await _next(bridge)
         assert (told["type"], told["reference_id"]) == ("auth_cancelled", "p")
         assert "user" not in told
         async with fakes.session.get(session["url"]) as answer:
@@ -188,7 +173,7 @@ async def test_a_session_ends_after_fifteen_minutes() -> None:
 
 
 async def test_data_on_request_comes_by_webhook_with_its_reference() -> None:
-    bridge = _Listening()
+    bridge = Bridge()
     async with (
         serving(bridge.app()) as url,
         fake_vendors(prepare=_telling(url)) as fakes,
@@ -200,9 +185,9 @@ async def test_data_on_request_comes_by_webhook_with_its_reference() -> None:
             "/v2/daily",
             params={"user_id": "u1", "start_date": "2026-11-17"},
         )
-        await asyncio.wait_for(bridge.came.wait(), timeout=5)
-        assert bridge.received[-1].headers["terra-reference"] == answer["reference"]
-        assert [e["day"] for e in (await bridge.next())["data"]] == ["2026-11-17"]
+        headers, told = await _next(bridge)
+        assert headers["terra-reference"] == answer["reference"]
+        assert [entry["day"] for entry in told["data"]] == ["2026-11-17"]
 
 
 async def test_a_fake_without_a_bridge_says_so() -> None:

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from auren.devstack.simulator import timeline
 from auren.devstack.simulator.control import VendorControl
@@ -26,7 +25,8 @@ from auren.devstack.simulator.wire import Delivery
 RECENT_DAYS = 3
 _LOOK_AHEAD = timedelta(minutes=5)
 _DUPLICATE_CHANCE = 0.02
-_DELAYED_S = 10.0
+# Shortened as retries are.
+_DELAYED_S = 600.0
 # Deliveries on their way at once, those that wait for a retry included.
 _MAX_OPEN = 500
 
@@ -60,11 +60,9 @@ class Player:
     async def play(self) -> None:
         """Play all three parts, then wait for the last answers."""
         now = self.clock()
-        turn = now - timedelta(days=min(RECENT_DAYS, self.history_days))
         try:
-            await self._greet(now)
-            await self._past(since=now - timedelta(days=self.history_days), until=turn)
-            await self._steadily(self._days(since=turn, until=now))
+            await self.play_past()
+            await self._steadily(self._days(since=self._turn(now), until=now))
             await self._steadily(self._today(now))
             await self._settle()
         finally:
@@ -72,26 +70,27 @@ class Player:
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def _greet(self, now: datetime) -> None:
-        """Tell of new connections where the vendor does that by webhook."""
+    async def play_past(self) -> None:
+        """Send the history up to the last days: everybody at once, each in order."""
+        now = self.clock()
+        planned = timeline.between(
+            self.people,
+            since=now - timedelta(days=self.history_days),
+            until=self._turn(now),
+        )
+        lives: dict[str, list[Delivery]] = {p.slug: [] for p in self.people}
         for person in self.people:
-            if person.sender == "terra" and self._more():
-                self._begun += 1
-                await self.sender.send(terra.connected(person, at=now))
+            # Terra tells of a new connection before it sends anything.
+            if person.sender == "terra":
+                lives[person.slug].append(terra.connected(person, at=now))
+        for person, item in planned:
+            if item.essential:
+                lives[person.slug].append(item.delivery)
+        await self._until_stopped(*(self._life(life) for life in lives.values()))
 
-    async def _past(self, *, since: datetime, until: datetime) -> None:
-        """Send the history: everybody at once, each in order."""
-        planned = [
-            (person, item.delivery)
-            for person, item in timeline.between(self.people, since=since, until=until)
-            if item.essential
-        ]
-        planned.sort(key=lambda pair: pair[0].slug)
-        lives = [
-            [delivery for _, delivery in life]
-            for _, life in groupby(planned, key=lambda pair: pair[0].slug)
-        ]
-        await self._until_stopped(*(self._life(life) for life in lives))
+    def _turn(self, now: datetime) -> datetime:
+        """Return where the history ends and the last days begin."""
+        return now - timedelta(days=min(RECENT_DAYS, self.history_days))
 
     async def _life(self, deliveries: Sequence[Delivery]) -> None:
         if self.vendors is not None and _announces(deliveries):
@@ -162,7 +161,8 @@ class Player:
         if "reordered" in shown:
             self._held[delivery.sender] = delivery
             return
-        await self._spawn(delivery, delay=_DELAYED_S if "delayed" in shown else 0)
+        delay = _DELAYED_S * self.sender.retry_scale if "delayed" in shown else 0
+        await self._spawn(delivery, delay=delay)
         if "duplicate" in shown:
             await self._spawn(delivery)
         held = self._held.pop(delivery.sender, None)
