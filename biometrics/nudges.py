@@ -113,6 +113,14 @@ def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int
     return sent
 
 
+def urgent_waits() -> bool:
+    """Say whether urgent work waits for a free process; False while Redis is away."""
+    try:
+        return bool(connect().llen(_QUEUE[True]))
+    except redis.RedisError:
+        return False
+
+
 def mark_worker() -> None:
     """Leave a sign that a worker is at work; it fades within seconds."""
     try:

@@ -45,7 +45,10 @@ def publish_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
     """Hand the pending messages of a shard to Kafka."""
     nudges.taken(nudges.PUBLISH_TASK, shard, urgent=urgent)
     outcome = relay.publish_shard(
-        shard=shard, now=timezone.now, deadline=time.monotonic() + _BUDGET_S
+        shard=shard,
+        now=timezone.now,
+        deadline=time.monotonic() + _BUDGET_S,
+        should_yield=lambda: not urgent and nudges.urgent_waits(),
     )
     if outcome.more_due:
         nudges.nudge_publishing([shard])
