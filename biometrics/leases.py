@@ -7,21 +7,21 @@ that slept past its time cannot write any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from biometrics.errors import BiometricsError
 from biometrics.models import ShardLease
 from biometrics.models.outbox import LeaseStep
 
 LEASE_SECONDS = 30.0
-_BEHIND = timedelta(seconds=5)
+_BEHIND_S = 5.0
 _BEGINNING = datetime.fromtimestamp(0, tz=UTC)
 
 
@@ -59,44 +59,55 @@ def take(
     *, step: LeaseStep, shard: int, now: datetime, seconds: float = LEASE_SECONDS
 ) -> Lease | None:
     """Take the lease when it is free or has run out, None when somebody holds it."""
-    mine = ShardLease.objects.filter(step=step, shard=shard)
     with transact():
-        taken = mine.filter(until__lte=now).update(
-            token=F("token") + 1, until=now + timedelta(seconds=seconds)
-        )
-        if not taken and not mine.exists():
-            ensure()
-            taken = mine.filter(until__lte=now).update(
-                token=F("token") + 1, until=now + timedelta(seconds=seconds)
-            )
-        if not taken:
-            return None
-        return Lease(step=step, shard=shard, token=mine.get().token)
+        return take_within(step=step, shard=shard, now=now, seconds=seconds)
 
 
-def hold(*, lease: Lease, now: datetime, seconds: float = LEASE_SECONDS) -> None:
+def take_within(
+    *, step: LeaseStep, shard: int, now: datetime, seconds: float = LEASE_SECONDS
+) -> Lease | None:
+    """Take the lease like `take`, inside a transaction of the caller's."""
+    row = ShardLease.objects.filter(step=step, shard=shard)
+    free = row.filter(until__lte=now)
+    changes = {"token": F("token") + 1, "until": now + timedelta(seconds=seconds)}
+    taken = free.update(**changes)
+    if not taken and not row.exists():
+        ensure()
+        taken = free.update(**changes)
+    if not taken:
+        return None
+    return Lease(step=step, shard=shard, token=row.get().token)
+
+
+def hold(
+    *, lease: Lease, now: datetime, seconds: float = LEASE_SECONDS, **changes: object
+) -> None:
     """Prove and prolong the lease: the first write of every transaction of a holder.
 
-    Raises LeaseLostError; the caller's transaction must then not commit. Holds the
-    lease's row locked until that transaction ends.
+    `changes` are further columns of the row. Raises LeaseLostError; the caller's
+    transaction must then not commit. The row stays locked until that transaction ends.
     """
-    if not _mine(lease).update(until=now + timedelta(seconds=seconds)):
+    if not _write(lease, now, seconds, changes):
         message = f"The lease on {lease.step} shard {lease.shard} was taken over."
         raise LeaseLostError(message)
 
 
-def release(*, lease: Lease, now: datetime, after: float = 0.0) -> bool:
+def release(
+    *, lease: Lease, now: datetime, after: float = 0.0, **changes: object
+) -> bool:
     """Give the lease back, free for others `after` seconds from now.
 
     False when it had been lost already, which harms nobody.
     """
     # A little in the past: the next taker's clock may be a moment behind ours.
-    until = now + timedelta(seconds=after) if after else now - _BEHIND
-    return bool(_mine(lease).update(until=until))
+    return _write(lease, now, after or -_BEHIND_S, changes)
 
 
 def ensure() -> None:
     """Make sure that every shard has its leases."""
+    wanted = len(LeaseStep) * settings.SHARDS
+    if ShardLease.objects.filter(shard__lt=settings.SHARDS).count() == wanted:
+        return
     ShardLease.objects.bulk_create(
         (
             ShardLease(step=step, shard=shard, until=_BEGINNING)
@@ -107,7 +118,10 @@ def ensure() -> None:
     )
 
 
-def _mine(lease: Lease) -> QuerySet[ShardLease]:
-    return ShardLease.objects.filter(
+def _write(
+    lease: Lease, now: datetime, seconds: float, changes: Mapping[str, object]
+) -> bool:
+    row = ShardLease.objects.filter(
         step=lease.step, shard=lease.shard, token=lease.token
     )
+    return bool(row.update(until=now + timedelta(seconds=seconds), **changes))

@@ -21,7 +21,17 @@ from biometrics.models import AuditEntry, OutboxMessage, ParkedQueue, Subject
 from biometrics.models.outbox import MessageStatus, Priority
 from biometrics.shards import shard_of
 
-__all__ = ["NewMessage", "OutboxError", "append", "park", "retry", "skip", "withdraw"]
+__all__ = [
+    "NewMessage",
+    "OutboxError",
+    "append",
+    "lock_person",
+    "locked_in_order",
+    "park",
+    "retry",
+    "skip",
+    "withdraw",
+]
 
 _UNPUBLISHED = (MessageStatus.PENDING, MessageStatus.IN_BATCH, MessageStatus.PARKED)
 
@@ -57,11 +67,11 @@ def append(*, messages: Sequence[NewMessage], now: datetime) -> set[int]:
 def park(*, subject: UUID, from_id: int, reason: str, now: datetime) -> int:
     """Hold a person's messages back from `from_id` on; return how many.
 
-    Takes the person's lock; call it inside a transaction that holds no lease yet.
+    Takes the person's lock; whoever also needs a lease takes this lock first.
     """
-    _lock(subject)
-    rows = _in_order(
-        OutboxMessage.objects.filter(
+    lock_person(subject=subject)
+    rows = locked_in_order(
+        rows=OutboxMessage.objects.filter(
             subject=subject, id__gte=from_id, status=MessageStatus.PENDING
         )
     )
@@ -116,8 +126,8 @@ def withdraw(*, subject: UUID) -> int:
     batch: they may be on their way, so wait until the relay has decided.
     """
     mine = OutboxMessage.objects.filter(subject=subject)
-    waiting = _in_order(
-        mine.filter(status__in=[MessageStatus.PENDING, MessageStatus.PARKED])
+    waiting = locked_in_order(
+        rows=mine.filter(status__in=[MessageStatus.PENDING, MessageStatus.PARKED])
     )
     if mine.filter(status=MessageStatus.IN_BATCH).exists():
         message = "Messages of this person are being published; try again in seconds."
@@ -125,6 +135,24 @@ def withdraw(*, subject: UUID) -> int:
     count, _ = waiting.delete()
     ParkedQueue.objects.filter(subject=subject).delete()
     return count
+
+
+def lock_person(*, subject: UUID) -> None:
+    """Hold a person's row until the transaction ends, as everybody does who appends.
+
+    An erased person has no row any more, and nobody appends for them either.
+    """
+    Subject.objects.select_for_update().filter(id=subject).first()
+
+
+def locked_in_order(*, rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
+    """Lock the rows in the order of their ids; return exactly the locked ones.
+
+    Whoever changes many messages locks them this way, or appending and relaying could
+    wait for each other.
+    """
+    locked = rows.order_by("id").select_for_update().values_list("id", flat=True)
+    return OutboxMessage.objects.filter(id__in=list(locked))
 
 
 def _row(
@@ -174,13 +202,7 @@ def _lift(messages: Iterable[NewMessage]) -> None:
             status__in=_UNPUBLISHED,
             priority__lt=priority,
         )
-        _in_order(rows).update(priority=priority)
-
-
-def _in_order(rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
-    """Lock the rows in the order of their ids; return exactly the locked ones."""
-    locked = rows.order_by("id").select_for_update().values_list("id", flat=True)
-    return OutboxMessage.objects.filter(id__in=list(locked))
+        locked_in_order(rows=rows).update(priority=priority)
 
 
 def _parked_among(subjects: set[UUID]) -> set[UUID]:
@@ -188,13 +210,8 @@ def _parked_among(subjects: set[UUID]) -> set[UUID]:
     return set(queues.values_list("subject", flat=True))
 
 
-def _lock(subject: UUID) -> None:
-    # An erased person has no row any more, and nobody appends for them either.
-    Subject.objects.select_for_update().filter(id=subject).first()
-
-
 def _parked_queue(subject: UUID) -> ParkedQueue:
-    _lock(subject)
+    lock_person(subject=subject)
     queue = ParkedQueue.objects.filter(subject=subject).first()
     if queue is None:
         message = f"Nothing of {subject} is parked; see manage.py outbox parked."
@@ -203,8 +220,10 @@ def _parked_queue(subject: UUID) -> ParkedQueue:
 
 
 def _release(queue: ParkedQueue) -> int:
-    rows = _in_order(
-        OutboxMessage.objects.filter(subject=queue.subject, status=MessageStatus.PARKED)
+    rows = locked_in_order(
+        rows=OutboxMessage.objects.filter(
+            subject=queue.subject, status=MessageStatus.PARKED
+        )
     )
     count = rows.update(status=MessageStatus.PENDING)
     ParkedQueue.objects.filter(subject=queue.subject).delete()

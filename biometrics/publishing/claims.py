@@ -1,0 +1,257 @@
+"""The database side of the relay: taking a shard, binding messages to a batch, closing it.
+
+Every function that writes is one transaction that first proves the lease. The unique
+index on the open batch of a shard is the last guard: the database refuses a second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Length
+
+from biometrics import leases, outbox
+from biometrics.leases import Lease
+from biometrics.models import OutboxMessage, PublishBatch, ShardLease
+from biometrics.models.outbox import BatchState, LeaseStep, MessageStatus
+from biometrics.publishing import marks
+from biometrics.publishing.producers import Receipt
+
+# Kafka forgets the offsets of a group without members after a week.
+KEEP_PROGRESS = timedelta(days=1)
+
+
+class ClaimedMessage(NamedTuple):
+    """A message in hand."""
+
+    id: int
+    subject: UUID
+    topic: str
+    headers: Mapping[str, str]
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An open batch: its messages go into one Kafka transaction, in this order."""
+
+    batch_id: int
+    seq: int
+    messages: tuple[ClaimedMessage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much goes into one batch."""
+
+    messages: int
+    value_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardState:
+    """What the lease's row says about a shard that was just taken."""
+
+    lease: Lease
+    holder: str
+    is_clean: bool
+    next_seq: int
+    published_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a shard looks like from outside, without having its lease."""
+
+    is_free: bool
+    is_due: bool
+    alarm: str
+
+
+def look(*, shard: int, now: datetime) -> Look:
+    """Return whether a shard can be taken and has anything to do."""
+    row = _due(now).filter(shard=shard).first()
+    if row is None:
+        row = ShardLease.objects.filter(step=LeaseStep.PUBLISH, shard=shard).first()
+        if row is None:
+            return Look(is_free=True, is_due=_pending(shard).exists(), alarm="")
+        return Look(is_free=row.until <= now, is_due=False, alarm=row.alarm)
+    return Look(is_free=True, is_due=True, alarm="")
+
+
+def due_shards(*, now: datetime) -> list[int]:
+    """Return the shards that are free and have something to publish or to clear up."""
+    leases.ensure()
+    return list(_due(now).order_by("shard").values_list("shard", flat=True))
+
+
+def take(*, shard: int, now: datetime) -> ShardState | None:
+    """Take a shard, None when somebody has it. Call it inside `leases.transact`."""
+    lease = leases.take_within(step=LeaseStep.PUBLISH, shard=shard, now=now)
+    if lease is None:
+        return None
+    row = ShardLease.objects.get(step=LeaseStep.PUBLISH, shard=shard)
+    return ShardState(
+        lease=lease,
+        holder=row.holder,
+        is_clean=row.is_clean,
+        next_seq=row.next_seq,
+        published_seq=row.published_seq,
+    )
+
+
+def claim(*, lease: Lease, holder: str, limits: Limits, now: datetime) -> Claim | None:
+    """Bind the next messages to a new open batch; None when there are none.
+
+    An empty batch renews progress that Kafka would forget of an idle shard.
+
+    Names `holder` as the one under whom the shard is published from now on: its producer
+    must be initialised, and no transaction of an earlier holder may be in doubt. Call it
+    inside `leases.transact`, after the lease was proven.
+    """
+    row = ShardLease.objects.get(step=lease.step, shard=lease.shard)
+    messages = _next_messages(lease.shard, limits)
+    if not messages and not _is_fading(row, now):
+        return None
+    seq = row.next_seq
+    ShardLease.objects.filter(id=row.id).update(
+        next_seq=seq + 1, holder=holder, is_clean=False
+    )
+    batch = PublishBatch.objects.create(
+        shard=lease.shard, seq=seq, holder=holder, size=len(messages), created_at=now
+    )
+    OutboxMessage.objects.filter(id__in=[item.id for item in messages]).update(
+        status=MessageStatus.IN_BATCH, batch=batch, attempts=F("attempts") + 1
+    )
+    return Claim(batch_id=batch.id, seq=seq, messages=tuple(messages))
+
+
+def mark_published(*, claim: Claim, receipts: Sequence[Receipt], now: datetime) -> None:
+    """Close a batch that is in Kafka. The caller has proven the lease."""
+    _close(claim.batch_id, BatchState.PUBLISHED, now)
+    marks.published(
+        ids=[message.id for message in claim.messages], receipts=receipts, now=now
+    )
+
+
+def mark_found_published(*, batch_id: int, now: datetime) -> None:
+    """Close a batch that was found in Kafka; where its records lie is not known."""
+    _close(batch_id, BatchState.PUBLISHED, now)
+    rows = outbox.locked_in_order(rows=OutboxMessage.objects.filter(batch_id=batch_id))
+    rows.update(status=MessageStatus.PUBLISHED, published_at=now, probe=False)
+
+
+def void(*, batch_id: int, is_refused: bool, now: datetime) -> None:
+    """Give a batch up that is not in Kafka: its messages wait again.
+
+    After a refusal exactly these messages are the ones to try in halves.
+    """
+    _close(batch_id, BatchState.VOID, now)
+    rows = outbox.locked_in_order(rows=OutboxMessage.objects.filter(batch_id=batch_id))
+    if is_refused:
+        shard = PublishBatch.objects.values_list("shard", flat=True).get(id=batch_id)
+        _probed(shard).update(probe=False)
+        rows.update(status=MessageStatus.PENDING, batch=None, probe=True)
+    else:
+        rows.update(status=MessageStatus.PENDING, batch=None)
+
+
+def note_refusal(*, batch_id: int, reason: str) -> None:
+    """Remember why the broker refused a batch, for the one who clears up."""
+    PublishBatch.objects.filter(id=batch_id).update(refused=reason[:500])
+
+
+def open_batch(shard: int) -> PublishBatch | None:
+    """Return the shard's open batch."""
+    return PublishBatch.objects.filter(shard=shard, state=BatchState.OPEN).first()
+
+
+def has_pending(shard: int) -> bool:
+    """Return whether messages of the shard wait."""
+    return _pending(shard).exists()
+
+
+def _next_messages(shard: int, limits: Limits) -> list[ClaimedMessage]:
+    """Return the next messages in the order of publishing, their rows locked.
+
+    A row that an operator parked or withdrew meanwhile is left out, and so are its
+    successors then; hence the second look.
+    """
+    while ids := _chosen(shard, limits):
+        rows = {row.id: row for row in _locked(ids)}
+        if rows:
+            return [rows[number] for number in ids if number in rows]
+    return []
+
+
+def _chosen(shard: int, limits: Limits) -> list[int]:
+    probed = list(
+        _probed(shard).order_by("-priority", "id").values_list("id", flat=True)
+    )
+    if probed:
+        return probed[: max(1, len(probed) // 2)]
+    sized = (
+        _pending(shard)
+        .order_by("-priority", "id")
+        .annotate(size=Length("value"))
+        .values_list("id", "size")[: limits.messages]
+    )
+    chosen: list[int] = []
+    room = limits.value_bytes
+    for number, size in sized:
+        room -= size
+        if chosen and room < 0:
+            break
+        chosen.append(number)
+    return chosen
+
+
+def _locked(ids: Sequence[int]) -> list[ClaimedMessage]:
+    rows = (
+        OutboxMessage.objects.filter(id__in=ids, status=MessageStatus.PENDING)
+        .order_by("id")
+        .select_for_update()
+        .values_list("id", "subject", "topic", "headers", "value")
+    )
+    return [
+        ClaimedMessage(number, subject, topic, headers, bytes(value or b""))
+        for number, subject, topic, headers, value in rows
+    ]
+
+
+def _pending(shard: int) -> QuerySet[OutboxMessage]:
+    return OutboxMessage.objects.filter(shard=shard, status=MessageStatus.PENDING)
+
+
+def _probed(shard: int) -> QuerySet[OutboxMessage]:
+    return _pending(shard).filter(probe=True)
+
+
+def _due(now: datetime) -> QuerySet[ShardLease]:
+    """Return the leases that are free and have work; a shard with an alarm has none."""
+    waiting = OutboxMessage.objects.filter(
+        shard=OuterRef("shard"), status=MessageStatus.PENDING
+    )
+    fading = Q(published_seq__gt=0, progress_at__lte=now - KEEP_PROGRESS)
+    return ShardLease.objects.filter(
+        Q(is_clean=False) | fading | Exists(waiting),
+        step=LeaseStep.PUBLISH,
+        until__lte=now,
+        alarm="",
+    )
+
+
+def _is_fading(row: ShardLease, now: datetime) -> bool:
+    renewed = row.progress_at
+    return (
+        row.published_seq > 0 and renewed is not None and renewed <= now - KEEP_PROGRESS
+    )
+
+
+def _close(batch_id: int, state: BatchState, now: datetime) -> None:
+    PublishBatch.objects.filter(id=batch_id).update(state=state, closed_at=now)
