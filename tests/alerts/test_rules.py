@@ -170,6 +170,18 @@ class TestThresholdOffset:
         assert H2 in judged(week).reasons
         assert H2 not in judged(week, threshold_offset=0.5).reasons
 
+    def test_it_holds_for_the_nights_before_too(self) -> None:
+        # Tonight is low enough with the offset, the night before only without it.
+        verdict = judged(history(-1.8, -2.05), threshold_offset=0.25)
+
+        assert verdict.reasons == (M1,)
+
+    def test_it_holds_for_the_nights_that_are_confirmed(self) -> None:
+        nights = history(-1.6, -2.3, -2.3, confirmed=[0, 2])
+
+        assert K1 in judged(nights).reasons
+        assert judged(nights, threshold_offset=0.25).reasons == (H1, H4, M1)
+
     def test_the_verdict_says_which_offset_it_used(self) -> None:
         assert judged(history(0.0), threshold_offset=0.5).threshold_offset == 0.5
 

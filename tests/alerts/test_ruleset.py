@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +162,21 @@ class TestLoading:
     def test_a_text_that_is_not_json_says_so(self) -> None:
         with pytest.raises(RulesetError, match="is not JSON"):
             parse_ruleset(text="{")
+
+
+class TestDocumentedRulesets:
+    DOCUMENT = Path(__file__).parents[2] / "docs" / "hrv.md"
+
+    def examples(self) -> list[str]:
+        text = self.DOCUMENT.read_text(encoding="utf-8")
+        return re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+
+    def test_each_can_be_loaded(self) -> None:
+        names = [parse_ruleset(text=example).name for example in self.examples()]
+
+        assert names == ["hrv-1-strict", "hrv-1-readiness"]
+
+    def test_every_reason_code_of_hrv_1_is_explained(self) -> None:
+        text = self.DOCUMENT.read_text(encoding="utf-8")
+
+        assert not [rule.code for rule in HRV_1.rules if f"`{rule.code}`" not in text]
