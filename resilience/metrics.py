@@ -7,12 +7,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 
 from resilience.signals import transitioned
 from resilience.states import Mode, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from prometheus_client import Metric
 
     from resilience.protocol import Transition, View
 
@@ -54,7 +57,9 @@ class Meters:
         self.up = Gauge(
             f"{prefix}store_up",
             "Whether the shared store answers (1) or processes stand alone (0)",
-            multiprocess_mode="livemin",
+            # Set with every answer, so the newest one is true; a minimum would keep the
+            # word of a process that died while the store was away.
+            multiprocess_mode="mostrecent",
         )
         self.seconds = Histogram(
             f"{prefix}call_seconds",
@@ -62,6 +67,18 @@ class Meters:
             ["breaker"],
             buckets=SECONDS,
         )
+
+
+class FlushingCollector(Collector):
+    """Gives no metric of its own: makes circuits hand in their counts before a scrape."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self._flush = flush
+
+    def collect(self) -> Iterable[Metric]:
+        """Have every circuit of this process hand in its counts."""
+        self._flush()
+        return ()
 
 
 @lru_cache

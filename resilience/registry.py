@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from prometheus_client import REGISTRY
 
 from resilience.breaker import CircuitBreaker
 from resilience.conf import PolicyBook, check_name
 from resilience.errors import PolicyError
-from resilience.metrics import MeteringObserver
+from resilience.metrics import FlushingCollector, MeteringObserver
 from resilience.storage.memory import MemoryStore
 from resilience.storage.redis import RedisStore
 
@@ -60,6 +61,11 @@ class Registry:
             self.get(name)
         return self.all()
 
+    def flush(self) -> None:
+        """Have every breaker hand in its counts."""
+        for breaker in list(self._breakers.values()):
+            breaker.flush()
+
     def _make(self, name: str, policy: BreakerPolicy) -> CircuitBreaker:
         return CircuitBreaker(
             name=name,
@@ -74,6 +80,16 @@ class Registry:
 
 _lock = threading.RLock()
 _registry: Registry | None = None
+
+
+def flush() -> None:
+    """Have every circuit in use here hand in its counts, as before a scrape."""
+    registry = _registry
+    if registry is not None:
+        registry.flush()
+
+
+REGISTRY.register(FlushingCollector(flush))
 
 
 def _renew_lock() -> None:

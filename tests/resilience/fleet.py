@@ -122,6 +122,11 @@ class Worker:
         started = time.monotonic()
         return self.call("ok"), time.monotonic() - started
 
+    def die_of_the_next_transition(self) -> None:
+        """Fail; be killed between the store's decision and whatever should follow."""
+        self._observer.on_transition = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        self.call("fail")
+
     def token_prefix(self) -> str:
         """Tell how this process begins the tokens of its probes."""
         return self._breaker.here().new_token().split("-")[0]
@@ -192,6 +197,11 @@ class Member:
         """End it at once, as the out-of-memory killer does."""
         os.kill(self.pid, signal.SIGKILL)
         self._process.join(10)
+
+    def join(self) -> None:
+        """Wait until it has died."""
+        self._process.join(10)
+        assert self._process.exitcode == -signal.SIGKILL
 
     def stop(self) -> None:
         """Tell it to end, and see that it does."""

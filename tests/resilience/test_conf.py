@@ -1,0 +1,152 @@
+"""Policies as a project writes them down, and as its environment overrides them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django.fixtures import Settings
+
+from resilience import registry
+from resilience.apps import ResilienceConfig
+from resilience.conf import PolicyBook, check_name
+from resilience.errors import PolicyError
+from resilience.states import Mode
+from tests.resilience.clockwork import BizError
+
+
+def book(written: Mapping[str, Mapping[str, Any]], **environment: str) -> PolicyBook:
+    return PolicyBook(written=written, environment=environment)
+
+
+def test_the_more_particular_key_wins_field_by_field() -> None:
+    policies = book(
+        {
+            "vendor:*": {"failure_threshold": 7, "recovery_timeout": 30},
+            "vendor:oura": {"failure_threshold": 3},
+        }
+    )
+
+    assert policies.policy_for("vendor:oura").failure_threshold == 3
+    assert policies.policy_for("vendor:oura").recovery_timeout == 30
+    assert policies.policy_for("vendor:whoop").failure_threshold == 7
+    assert policies.policy_for("kafka").failure_threshold == 5
+
+
+def test_a_plain_key_also_serves_the_names_below_it() -> None:
+    assert (
+        book({"vendor": {"failure_threshold": 7}})
+        .policy_for("vendor:x")
+        .failure_threshold
+        == 7
+    )
+
+
+def test_only_circuits_with_a_name_of_their_own_are_listed() -> None:
+    assert book({"vendor:*": {}, "kafka": {}, "database": {}}).names() == [
+        "database",
+        "kafka",
+    ]
+
+
+def test_the_environment_overrides_a_number_for_one_or_for_all() -> None:
+    policies = book(
+        {"vendor:*": {"failure_threshold": 7}},
+        RESILIENCE_VENDOR_FAILURE_THRESHOLD="4",
+        RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT="2.5",
+        RESILIENCE_KAFKA_INITIAL_MODE="observe",
+    )
+    policies.check()
+
+    assert policies.policy_for("vendor:whoop").failure_threshold == 4
+    assert policies.policy_for("vendor:oura").failure_threshold == 4
+    assert policies.policy_for("vendor:oura").recovery_timeout == 2.5
+    assert policies.policy_for("vendor:whoop").recovery_timeout == 60
+    assert policies.policy_for("kafka").initial_mode is Mode.OBSERVE
+
+
+def test_rules_may_be_named_by_their_path() -> None:
+    policy = book(
+        {"kafka": {"ignore": ["tests.resilience.clockwork.BizError", KeyError]}}
+    ).policy_for("kafka")
+
+    assert policy.ignore[1] is KeyError
+    assert getattr(policy.ignore[0], "__name__", "") == BizError.__name__
+
+
+@pytest.mark.parametrize(
+    ("written", "environment", "said"),
+    [
+        ({"kafka": {"failure_threshold": 0}}, {}, "'kafka'.*failure_threshold"),
+        ({"kafka": {"treshold": 3}}, {}, "'kafka'.*treshold"),
+        ({"kafka": {"ignore": "builtins.KeyError"}}, {}, "'kafka'.*ignore"),
+        ({"kafka": {"ignore": ["no.such.Thing"]}}, {}, "ignore.*no.such.Thing"),
+        ({"kafka": {"initial_mode": "shut"}}, {}, "initial_mode.*shut"),
+        ({"bad name": {}}, {}, "bad name"),
+        (
+            {"kafka": {}},
+            {"RESILIENCE_KAFKA_FAILURE_THRESHOLD": "many"},
+            "RESILIENCE_KAFKA_FAILURE_THRESHOLD",
+        ),
+        (
+            {"kafka": {}},
+            {"RESILIENCE_KAFKA_FAILURE_THRESHOLD": "0"},
+            "failure_threshold",
+        ),
+        (
+            {"kafka": {}},
+            {"RESILIENCE_KAFKA_TRESHOLD": "3"},
+            "RESILIENCE_KAFKA_TRESHOLD",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_name(
+    written: dict[str, Any], environment: dict[str, str], said: str
+) -> None:
+    with pytest.raises(PolicyError, match=said):
+        book(written, **environment).check()
+
+
+def test_the_packages_own_variables_are_no_policy() -> None:
+    book({}, RESILIENCE_REDIS_URL="redis://x", RESILIENCE_KEY_PREFIX="cb").check()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a::b", "{a}", "x" * 101, "a/b", ":a"])
+def test_a_name_must_fit_keys_addresses_and_labels(name: str) -> None:
+    with pytest.raises(PolicyError, match="no name for a circuit"):
+        check_name(name)
+
+
+def test_start_up_stops_at_a_bad_policy_and_names_the_field(
+    settings: Settings,
+) -> None:
+    settings.RESILIENCE = {"kafka": {"recovery_timeout": -1}}
+
+    with pytest.raises(ImproperlyConfigured, match=r"'kafka'.*recovery_timeout"):
+        ResilienceConfig.create("resilience").ready()
+
+
+def test_start_up_stops_at_a_store_timeout_that_callers_would_feel(
+    settings: Settings,
+) -> None:
+    settings.RESILIENCE_STORE_TIMEOUT = 2
+
+    with pytest.raises(ImproperlyConfigured, match="RESILIENCE_STORE_TIMEOUT"):
+        registry.check_settings()
+
+
+def test_one_name_is_one_breaker_with_one_policy(settings: Settings) -> None:
+    settings.RESILIENCE = {"kafka": {"failure_threshold": 2}, "vendor:*": {}}
+    settings.RESILIENCE_REDIS_URL = ""
+    breaker = registry.get_breaker("kafka")
+    vendor = registry.get_breaker("vendor:oura")
+
+    assert registry.get_breaker("kafka") is breaker
+    assert registry.all_breakers() == [breaker, vendor]
+    assert registry.get_breaker("kafka", policy=breaker.policy) is breaker
+    with pytest.raises(PolicyError, match="another policy"):
+        registry.get_breaker("kafka", policy=vendor.policy)
+    with pytest.raises(PolicyError):
+        registry.get_breaker("no name")

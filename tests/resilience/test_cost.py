@@ -1,0 +1,192 @@
+"""What a breaker costs its Redis."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+import redis
+
+from resilience.breaker import CircuitBreaker
+from resilience.policy import BreakerPolicy
+from resilience.storage.redis import RedisStore
+from tests.resilience.clockwork import (
+    FakeClock,
+    RecordingObserver,
+    StoreHarness,
+    fail,
+    redis_harness,
+    succeed,
+)
+from tests.resilience.fleet import make_breaker
+
+pytestmark = pytest.mark.redis
+
+
+class CountingStore(RedisStore):
+    """Counts round trips."""
+
+    trips = 0
+
+    def decide(self, *questions):  # type: ignore[no-untyped-def]
+        self.trips += 1
+        return super().decide(*questions)
+
+
+def counting_circle(
+    url: str, clock: FakeClock, count: int
+) -> tuple[CountingStore, list[CircuitBreaker]]:
+    store = CountingStore(url=url, key_prefix="cb", timeout=1.0, clock=clock)
+    circle: list[CircuitBreaker] = []
+    circle += [
+        CircuitBreaker(
+            name=f"dep{number}",
+            policy=BreakerPolicy(failure_threshold=1000),
+            store=store,
+            observer=RecordingObserver(),
+            clock=clock,
+            wall_ms=clock.store_ms,
+            peers=lambda: circle,
+        )
+        for number in range(count)
+    ]
+    return store, circle
+
+
+@pytest.mark.parametrize("circuits_in_use", [1, 6])
+def test_healthy_circuits_cost_four_round_trips_a_second_however_many(
+    redis_url: str, circuits_in_use: int
+) -> None:
+    clock = FakeClock()
+    store, circle = counting_circle(redis_url, clock, circuits_in_use)
+    for breaker in circle:
+        succeed(breaker)
+        clock.advance(0.03)
+    store.trips = 0
+
+    for _ in range(500):
+        clock.advance(0.01)
+        for breaker in circle:
+            succeed(breaker)
+
+    # Five seconds, and the circuits that began at different moments to be gathered.
+    assert store.trips <= 5 * 4 + circuits_in_use
+
+
+def test_a_reported_failure_costs_one_round_trip(redis_url: str) -> None:
+    store, (breaker,) = counting_circle(redis_url, FakeClock(), 1)
+    succeed(breaker)
+    store.trips = 0
+
+    for _ in range(10):
+        fail(breaker)
+
+    assert store.trips == 10
+
+
+def test_rejected_calls_ask_no_more_often_than_healthy_ones(redis_url: str) -> None:
+    clock = FakeClock()
+    store, (breaker,) = counting_circle(redis_url, clock, 1)
+    breaker.trip()
+    store.trips = 0
+
+    for _ in range(100):
+        clock.advance(0.01)
+        assert type(fail(breaker)).__name__ == "CircuitBreakerOpen"
+
+    assert store.trips <= 4
+
+
+def test_a_lost_script_is_sent_again(redis_url: str) -> None:
+    breaker = make_breaker(redis_url)
+    client = redis.Redis.from_url(redis_url)
+    client.script_flush()
+    assert succeed(breaker) == "result"
+    fail(breaker)
+    client.script_flush()
+    fail(breaker)
+
+    assert breaker.snapshot().failures == 2
+    assert breaker.snapshot().store_up
+
+
+def test_a_lost_script_does_not_hurt_a_question_for_many(redis_url: str) -> None:
+    clock = FakeClock()
+    _, circle = counting_circle(redis_url, clock, 3)
+    for breaker in circle:
+        succeed(breaker)
+    redis.Redis.from_url(redis_url).script_flush()
+    for breaker in circle:
+        succeed(breaker)
+    clock.advance(0.3)
+
+    assert [succeed(breaker) for breaker in circle] == ["result"] * 3
+
+
+def test_an_idle_closed_circuit_is_forgotten_and_nothing_else(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    breaker = make_breaker(redis_url, failure_threshold=2)
+
+    def keeps() -> int:
+        return int(client.pttl("cb:{dep}"))
+
+    succeed(breaker)
+    assert 0 < keeps() <= 24 * 3600 * 1000
+    fail(breaker)
+    fail(breaker)
+    assert keeps() == -1
+    for action, forgotten in [
+        ("reset", True),
+        ("force_open", False),
+        ("disable", False),
+        ("observe", False),
+        ("auto", True),
+    ]:
+        breaker.operate(action=action, actor="ann", reason="x")  # type: ignore[arg-type]
+        assert (keeps() > 0) is forgotten
+
+
+def test_redis_that_refuses_is_asked_again_after_growing_pauses() -> None:
+    clock = FakeClock()
+    store, (breaker,) = counting_circle("redis://127.0.0.1:1/0", clock, 1)
+    attempts = []
+    real = store._run_all
+
+    def attempt(questions):  # type: ignore[no-untyped-def]
+        attempts.append(clock())
+        return real(questions)
+
+    store._run_all = attempt  # type: ignore[method-assign]
+    started = time.monotonic()
+    for _ in range(2000):
+        assert succeed(breaker) == "result"
+        clock.advance(0.1)
+
+    pauses = [after - before for before, after in itertools.pairwise(attempts)]
+    # Up to a fifth less than 1, 2, 4 ... 30 s, and up to one view more.
+    for pause, full in zip(pauses, [1, 2, 4, 8, 16, 30, 30], strict=False):
+        assert full * 0.8 <= pause <= full + 0.4
+    assert len(pauses) >= 7
+    assert time.monotonic() - started < 5
+
+
+@pytest.fixture
+def harness(redis_url: str) -> StoreHarness:
+    return redis_harness(redis_url)
+
+
+def test_successes_of_a_rate_are_reported_with_the_next_question(
+    harness: StoreHarness,
+) -> None:
+    breaker = harness.breaker(failure_rate=0.5, minimum_calls=4)
+    for _ in range(3):
+        succeed(breaker)
+    harness.clock.advance(0.3)
+    succeed(breaker)
+    fail(breaker)
+    fail(breaker)
+    fail(breaker)
+    assert harness.state() == "closed"
+    fail(breaker)
+    assert harness.state() == "open"

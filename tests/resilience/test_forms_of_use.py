@@ -1,0 +1,321 @@
+"""Every way to put a breaker around a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from resilience.errors import CircuitBreakerOpen
+from resilience.protocol import Question, Reply
+from resilience.states import State
+from resilience.storage.memory import MemoryStore
+from tests.resilience.clockwork import BoomError, StoreHarness, fail, memory_harness
+
+
+@pytest.fixture
+def harness() -> StoreHarness:
+    return memory_harness()
+
+
+def test_with(harness: StoreHarness) -> None:
+    breaker = harness.breaker(failure_threshold=1)
+
+    with breaker as permit:
+        assert not permit.probe
+    with pytest.raises(BoomError), breaker:
+        raise BoomError
+    with pytest.raises(CircuitBreakerOpen), breaker:
+        pytest.fail("the block ran")
+
+
+def test_async_with(harness: StoreHarness) -> None:
+    breaker = harness.breaker(failure_threshold=1)
+
+    async def use() -> None:
+        async with breaker as permit:
+            assert not permit.probe
+        with pytest.raises(BoomError):
+            async with breaker:
+                raise BoomError
+        with pytest.raises(CircuitBreakerOpen):
+            async with breaker:
+                pytest.fail("the block ran")
+
+    asyncio.run(use())
+
+
+def test_a_permit_is_a_block_of_its_own(harness: StoreHarness) -> None:
+    breaker = harness.breaker(failure_threshold=2)
+
+    async def use() -> None:
+        async with breaker.acquire():
+            raise BoomError
+
+    with pytest.raises(BoomError), breaker.acquire():
+        raise BoomError
+    with pytest.raises(BoomError):
+        asyncio.run(use())
+    assert harness.state() is State.OPEN
+
+
+def test_decorated_functions_keep_name_arguments_and_kind(
+    harness: StoreHarness,
+) -> None:
+    breaker = harness.breaker(failure_threshold=1)
+
+    @breaker
+    def plain(left: int, *, right: int) -> int:
+        """Add."""
+        return left + right
+
+    @breaker
+    async def later(value: int) -> int:
+        if not value:
+            raise BoomError
+        return value
+
+    assert (plain.__name__, plain.__doc__) == ("plain", "Add.")
+    assert plain(1, right=2) == 3
+    assert asyncio.run(later(5)) == 5
+    with pytest.raises(BoomError):
+        asyncio.run(later(0))
+    with pytest.raises(CircuitBreakerOpen):
+        plain(1, right=2)
+    with pytest.raises(CircuitBreakerOpen):
+        asyncio.run(later(5))
+
+
+def test_generators_are_refused_since_their_body_would_run_unguarded(
+    harness: StoreHarness,
+) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+
+    async def later_items() -> AsyncIterator[int]:
+        yield 1
+
+    for function in (items, later_items):
+        with pytest.raises(TypeError, match="generator"):
+            harness.breaker()(function)
+
+
+def test_call_refuses_a_coroutine_and_counts_nothing(harness: StoreHarness) -> None:
+    breaker = harness.breaker()
+
+    async def later() -> None:
+        pytest.fail("it ran")
+
+    with pytest.raises(TypeError, match="decorate"):
+        _ = breaker.call(later)
+    breaker.flush()
+    assert harness.observer.outcomes == {"ignored": 1}
+
+
+def test_call_passes_arguments(harness: StoreHarness) -> None:
+    assert harness.breaker().call(divmod, 7, 2) == (3, 1)
+    assert harness.breaker().call(dict, function=1) == {"function": 1}
+
+
+def test_blocks_nest_in_themselves_and_in_other_circuits(
+    harness: StoreHarness,
+) -> None:
+    outer, inner = (
+        harness.breaker(name, failure_threshold=2) for name in ("outer", "inner")
+    )
+
+    with outer, outer, pytest.raises(BoomError), inner, inner:
+        raise BoomError
+
+    assert harness.look("inner").failures_total == 2
+    assert harness.state("inner") is State.OPEN
+    assert harness.state("outer") is State.CLOSED
+
+
+def test_tasks_of_one_loop_do_not_mix_up_their_blocks(harness: StoreHarness) -> None:
+    breaker = harness.breaker(failure_threshold=100)
+
+    async def one(number: int, turn: asyncio.Event) -> None:
+        with breaker:
+            await turn.wait()
+            if number % 2:
+                raise BoomError
+
+    async def use() -> list[BaseException | None]:
+        turn = asyncio.Event()
+        tasks = [asyncio.create_task(one(number, turn)) for number in range(10)]
+        await asyncio.sleep(0)
+        turn.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    results = asyncio.run(use())
+
+    assert [type(result) for result in results] == [type(None), BoomError] * 5
+    breaker.flush()
+    assert harness.observer.outcomes == {"success": 5, "failure": 5}
+
+
+def test_a_block_left_in_another_context_is_an_error_that_says_what_to_do(
+    harness: StoreHarness,
+) -> None:
+    breaker = harness.breaker()
+    contextvars.copy_context().run(breaker.__enter__)
+
+    with pytest.raises(RuntimeError, match="acquire"):
+        breaker.__exit__(None, None, None)
+
+
+def test_one_breaker_serves_many_event_loops(harness: StoreHarness) -> None:
+    breaker = harness.breaker(failure_threshold=3)
+
+    async def use(error: Exception | None) -> None:
+        async with breaker:
+            if error:
+                raise error
+
+    for _ in range(2):
+        asyncio.run(use(None))
+        with pytest.raises(BoomError):
+            asyncio.run(use(BoomError()))
+
+    assert harness.look().failures_total == 2
+
+
+class SlowStore(MemoryStore):
+    """Waits for the test before it answers."""
+
+    def __init__(self, harness: StoreHarness) -> None:
+        super().__init__(now_ms=harness.clock.store_ms)
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
+
+    def decide(self, *questions: Question) -> list[Reply]:
+        self.asked.set()
+        assert self.go_on.wait(timeout=10)
+        return super().decide(*questions)
+
+
+def test_a_store_that_is_slow_does_not_stop_the_event_loop(
+    harness: StoreHarness,
+) -> None:
+    store = harness.store = SlowStore(harness)
+    breaker = harness.breaker(failure_threshold=1)
+    store.go_on.clear()
+
+    async def use() -> int:
+        async def failing() -> None:
+            async with breaker:
+                raise BoomError
+
+        task = asyncio.create_task(failing())
+        assert await asyncio.to_thread(store.asked.wait, 10)
+        turns = [await asyncio.sleep(0, number) for number in range(50)]
+        store.go_on.set()
+        with pytest.raises(BoomError):
+            await task
+        return len(turns)
+
+    assert asyncio.run(use()) == 50
+    assert harness.state() is State.OPEN
+
+
+@pytest.mark.parametrize("moment", ["waiting", "won"])
+def test_a_probe_won_by_a_cancelled_task_is_given_back(
+    harness: StoreHarness, moment: str
+) -> None:
+    store = harness.store = SlowStore(harness)
+    breaker = harness.breaker(failure_threshold=1, success_threshold=1)
+    fail(breaker)
+    harness.clock.advance(60)
+    store.asked.clear()
+    store.go_on.clear()
+
+    async def use() -> None:
+        task = asyncio.create_task(breaker.aacquire())
+        assert await asyncio.to_thread(store.asked.wait, 10)
+        if moment == "waiting":
+            task.cancel()
+            await asyncio.sleep(0)
+            store.go_on.set()
+        else:
+            store.go_on.set()
+            # The thread is done, the task has not yet run on.
+            deadline = time.monotonic() + 5
+            while store_state(harness) is not State.HALF_OPEN:
+                assert time.monotonic() < deadline
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for _ in range(200):
+            await asyncio.sleep(0.001)
+            if harness.look().retry_after == 0:
+                return
+
+    asyncio.run(use())
+
+    assert breaker.acquire().probe
+
+
+def store_state(harness: StoreHarness) -> State:
+    return harness.look().state
+
+
+def test_a_failure_is_reported_even_if_its_task_is_cancelled_meanwhile(
+    harness: StoreHarness,
+) -> None:
+    store = harness.store = SlowStore(harness)
+    breaker = harness.breaker(failure_threshold=1)
+
+    async def use() -> None:
+        permit = await breaker.aacquire()
+        store.asked.clear()
+        store.go_on.clear()
+        task = asyncio.create_task(permit.asettle(BoomError()))
+        assert await asyncio.to_thread(store.asked.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        store.go_on.set()
+
+    asyncio.run(use())
+
+    assert harness.state() is State.OPEN
+
+
+def test_the_rejection_survives_copies_and_tells_everything() -> None:
+    error = CircuitBreakerOpen("kafka", "open", 12.5, "failures")
+
+    again = copy.copy(error)
+
+    assert (again.name, again.state, again.retry_after, again.reason) == (
+        "kafka",
+        "open",
+        12.5,
+        "failures",
+    )
+    assert "kafka" in str(again)
+    assert "12.5" in str(again)
+    waits = {error.countdown() for _ in range(50)}
+    assert len(waits) > 40
+    assert all(12.5 <= wait <= 12.5 * 1.25 for wait in waits)
+
+
+def test_a_snapshot_tells_what_the_admin_shows(harness: StoreHarness) -> None:
+    breaker = harness.breaker(failure_threshold=2, recovery_timeout=60)
+    fail(breaker)
+    harness.clock.advance(5)
+    fail(breaker)
+    harness.clock.advance(2)
+
+    snapshot = asyncio.run(breaker.asnapshot())
+
+    assert (snapshot.state, snapshot.mode) == ("open", "auto")
+    assert snapshot.since.isoformat() == "2026-01-01T00:00:05+00:00"
+    assert 50 < snapshot.retry_after <= 58
+    assert (snapshot.failures, snapshot.opens, snapshot.reason) == (2, 1, "failures")
+    assert snapshot.store_up
