@@ -6,7 +6,8 @@ Fixtures for one shared server: ``valkey`` (URL), ``kafka`` (bootstrap servers),
 ``own_valkey``, ``own_kafka``, ``own_postgres``. ``chromium`` is the browser's path.
 
 A service that this machine cannot offer is a skip that says why, and a failure when
-AUREN_REQUIRE (comma-separated: postgres, redis, kafka, browser) names it.
+AUREN_REQUIRE (comma-separated: postgres, redis, kafka, browser) names it. One that is
+here and does not start is always a failure.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from auren.devstack.kafka import EmbeddedKafka
 from auren.devstack.postgres import TemporaryPostgres
-from auren.devstack.process import ServiceError
+from auren.devstack.process import UnavailableError
 from auren.devstack.services import EmbeddedService
 from auren.devstack.valkey import EmbeddedValkey
 
@@ -67,7 +68,7 @@ def unavailable(requirement: str, *, reason: str) -> None:
 def _started(service: ServiceT, *, requirement: str) -> ServiceT:
     try:
         return service.start()
-    except ServiceError as error:
+    except UnavailableError as error:
         unavailable(requirement, reason=str(error))
         raise
 

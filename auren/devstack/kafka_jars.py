@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from auren.devstack.process import ServiceError
+from auren.devstack.process import ServiceError, UnavailableError
 
 # Kafka brings slf4j's interface and log4j, but not what joins the two: without it
 # the broker would be silent. The version is that of the log4j it brings; "!" keeps
@@ -45,8 +45,8 @@ def class_path() -> list[Path]:
     """Return the jars in class path order, fetching them when this is the first time.
 
     They are kept under AUREN_CACHE_DIR (``~/.cache/auren`` when it is not set), so
-    they are shared by all clones of one user. Raises ServiceError with one sentence
-    when they can be had neither from there nor from the network.
+    they are shared by all clones of one user. Raises UnavailableError with one
+    sentence when they can be had neither from there nor from the network.
     """
     jars = locked_jars()
     home = _home()
@@ -117,7 +117,7 @@ def _fetch(jars: list[LockedJar], *, home: Path) -> None:
                     "needs network access to Maven Central, or set "
                     "KAFKA_BOOTSTRAP_SERVERS to a broker of your own."
                 )
-                raise ServiceError(msg) from error
+                raise UnavailableError(msg) from error
             _check(fetched, jar=jar)
             fetched.rename(complete / jar.filename)
         complete.rename(home)

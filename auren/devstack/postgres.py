@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg2
 
-from auren.devstack.process import ManagedProcess, ServiceError
+from auren.devstack.process import ManagedProcess, ServiceError, UnavailableError
 from auren.devstack.services import HOST, EmbeddedService
 
 USER = "auren"
@@ -124,7 +124,7 @@ class TemporaryPostgres(EmbeddedService):
 
 
 def binaries() -> Path:
-    """Find the newest installed server; ServiceError when there is none."""
+    """Find the newest installed server; UnavailableError when there is none."""
     found = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/postgres"),
         key=lambda path: float(path.parts[-3]),
@@ -135,7 +135,7 @@ def binaries() -> Path:
     if on_path:
         return Path(on_path).resolve().parent
     msg = "No PostgreSQL server is installed (looked for /usr/lib/postgresql/*/bin)."
-    raise ServiceError(msg)
+    raise UnavailableError(msg)
 
 
 def _unprivileged_user() -> str:
@@ -145,7 +145,7 @@ def _unprivileged_user() -> str:
         except KeyError:
             continue
     msg = "PostgreSQL does not run as root, and neither postgres nor nobody exists."
-    raise ServiceError(msg)
+    raise UnavailableError(msg)
 
 
 def _check_reachable(*, directory: Path, user: str) -> None:

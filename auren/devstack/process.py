@@ -23,6 +23,10 @@ class ServiceError(RuntimeError):
     """A process did not do what it was started for; the message says what to do."""
 
 
+class UnavailableError(ServiceError):
+    """This machine cannot offer the service: something has to be installed first."""
+
+
 class _Watchdog:
     """One per process of ours, started with the first child."""
 

