@@ -276,6 +276,8 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         "success_threshold": 2,
         "call_timeout": VENDOR_TIMEOUT_S,
         "success": ["biometrics.errors.VendorRefusedError"],
+        # One person's limit says nothing about the vendor's health.
+        "ignore": ["biometrics.errors.VendorLimitedError"],
     },
     "database": {
         "failure_threshold": 3,
