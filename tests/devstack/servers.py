@@ -129,8 +129,8 @@ class Bridge:
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, count: int) -> None:
-        """Return once so many requests have come; fails after five seconds."""
-        async with asyncio.timeout(5):
+        """Return once so many requests have come; fails after half a minute."""
+        async with asyncio.timeout(30):
             while len(self.received) < count:
                 self._more.clear()
                 await self._more.wait()

@@ -266,6 +266,12 @@ async def test_lost_fake_vendors_end_the_play() -> None:
             await player.play()
 
 
+async def test_a_delivery_that_cannot_be_signed_ends_the_play() -> None:
+    async with _stage(secrets=Secrets(signing={})) as stage:
+        with pytest.raises(KeyError):
+            await stage.player(_of("oura"), history_days=1).play()
+
+
 class _Register:
     """Remembers whom it was asked to register."""
 

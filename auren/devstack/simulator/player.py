@@ -46,6 +46,7 @@ class Player:
     _draw: random.Random = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: int = 0
+    _failure: BaseException | None = None
     _open: set[asyncio.Task[object]] = field(default_factory=set)
     _recent: deque[Delivery] = field(default_factory=lambda: deque(maxlen=50))
     _held: dict[str, Delivery] = field(default_factory=dict)
@@ -65,6 +66,8 @@ class Player:
             await self._steadily(self._days(since=self._turn(now), until=now))
             await self._steadily(self._today(now))
             await self._settle()
+            if self._failure is not None:
+                raise self._failure
         finally:
             for task in self._open:
                 task.cancel()
@@ -174,11 +177,18 @@ class Player:
 
     async def _spawn(self, delivery: Delivery, *, delay: float = 0) -> None:
         self._begun += 1
-        while len(self._open) >= _MAX_OPEN:
-            await asyncio.wait(self._open, return_when="FIRST_COMPLETED")
+        while len(self._open) >= _MAX_OPEN and not self._stop.is_set():
+            await asyncio.wait(self._open, timeout=0.2, return_when="FIRST_COMPLETED")
         task: asyncio.Task[object] = asyncio.create_task(self._later(delivery, delay))
         self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        """Forget a delivery's task; a mistake of ours ends the play."""
+        self._open.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self.stop()
 
     async def _later(self, delivery: Delivery, delay: float) -> None:
         await asyncio.sleep(delay)

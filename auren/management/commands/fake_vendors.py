@@ -65,7 +65,13 @@ class Command(BaseCommand):
         self.stdout.write(f"Fake vendors at {address}/{{oura,whoop,terra,control}}")
         logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
         try:
-            web.run_app(app, host=options["host"], port=options["port"], print=None)
+            web.run_app(
+                app,
+                host=options["host"],
+                port=options["port"],
+                print=None,
+                shutdown_timeout=1.0,
+            )
         except OSError as error:
             message = f"Cannot listen on {address}: {error.strerror}. Choose --port."
             raise CommandError(message) from error

@@ -217,7 +217,10 @@ def _phones(people: Sequence[Person], options: dict[str, Any]) -> dict[str, Phon
             " (manage.py connections healthkit-token --subject NAME), or --register."
         )
         raise CommandError(message)
-    return {person.account: token for person, token in zip(phones, given, strict=False)}
+    return {
+        person.account: Phone(token=token)
+        for person, token in zip(phones, given, strict=False)
+    }
 
 
 async def _await_answer(
