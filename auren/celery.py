@@ -11,7 +11,7 @@ from celery.signals import worker_process_init, worker_process_shutdown, worker_
 from dj_db_conn_pool.core import pool_container
 from django.conf import settings
 from django.db import connections
-from kombu import Queue
+from kombu import Exchange, Queue
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -19,10 +19,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
 app = Celery("auren")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# Each queue has an exchange of its own: on a shared one a message reaches all of them.
 app.conf.task_queues = [
-    Queue("auren-urgent"),
-    Queue("auren"),
-    Queue("auren-slow"),
+    Queue(name, Exchange(name), routing_key=name)
+    for name in settings.CELERY_TASK_QUEUES_ORDER
 ]
 app.autodiscover_tasks(["biometrics"])
 app.conf.beat_schedule = {
