@@ -140,7 +140,10 @@ def _draw(crowd: Sequence[Person], seed: int, path: Path) -> None:
     limits = ((25, 40), (10, 16), (15, 24), (20, 32), (30, 48), (40, 64))
     curves = {
         "hrv-1, thresholds moved by -0.75 to +0.75": [
-            _point(f"hrv-1 {step:+g}", crowd, shifted(by=step), seed) for step in steps
+            _point(
+                f"hrv-1 {step:+g}" if step else "hrv-1", crowd, shifted(by=step), seed
+            )
+            for step in steps
         ],
         "percent below own baseline, 15 to 50 %": [
             _point(f"{percent} %", crowd, percent_drop(percent=percent), seed)

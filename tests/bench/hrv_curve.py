@@ -9,7 +9,7 @@ from typing import Final
 
 _WIDTH, _HEIGHT = 760, 520
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 60, 70
-_MAX_RATE: Final = 6
+_MAX_RATE: Final = 8
 _COLOURS: Final = ("#0b6e4f", "#b5651d", "#7a3e9d")
 
 
@@ -33,7 +33,7 @@ def svg(*, title: str, curves: Mapping[str, Sequence[Point]]) -> str:
         colour = _COLOURS[number % len(_COLOURS)]
         parts += _curve(points, colour)
         y = _y(0) - 20 - 20 * (len(curves) - 1 - number)
-        parts.append(f'<text x="{_x(3)}" y="{y}" fill="{colour}">● {name}</text>')
+        parts.append(f'<text x="{_x(4)}" y="{y}" fill="{colour}">● {name}</text>')
     return "\n".join([*parts, "</svg>"])
 
 
