@@ -108,7 +108,7 @@ class EmbeddedKafka(EmbeddedService):
         }
 
     def _format(self, properties: Path) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = new_cluster_id()
         formatted = subprocess.run(
             [
                 java(),
@@ -130,6 +130,13 @@ class EmbeddedKafka(EmbeddedService):
                 f"{formatted.stdout}{formatted.stderr}"
             )
             raise ServiceError(msg)
+
+
+def new_cluster_id() -> str:
+    """Make an id as Kafka does: 22 characters, no dash first (it reads as an option)."""
+    # The first byte decides the first character; below 0xF8 it is not a dash.
+    raw = bytes([uuid.uuid4().bytes[0] % 0xF8]) + uuid.uuid4().bytes[1:]
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def java() -> Path:
