@@ -14,8 +14,7 @@ import aiohttp
 import pytest
 
 from auren.devstack.simulator import timeline
-from auren.devstack.simulator.control import Tokens, VendorControl
-from auren.devstack.simulator.enrolment import enrol
+from auren.devstack.simulator.control import VendorControl
 from auren.devstack.simulator.people import Person, cast
 from auren.devstack.simulator.player import Player
 from auren.devstack.simulator.sender import Outcome, Phone, Secrets, Sender
@@ -270,47 +269,3 @@ async def test_a_delivery_that_cannot_be_signed_ends_the_play() -> None:
     async with _stage(secrets=Secrets(signing={})) as stage:
         with pytest.raises(KeyError):
             await stage.player(_of("oura"), history_days=1).play()
-
-
-class _Register:
-    """Remembers whom it was asked to register."""
-
-    def __init__(self) -> None:
-        self.connected: dict[str, Tokens | None] = {}
-        self.lives: dict[str, datetime | None] = {}
-
-    def connect(
-        self, person: Person, tokens: Tokens | None, *, expires_at: datetime | None
-    ) -> None:
-        self.connected[person.account] = tokens
-        self.lives[person.account] = expires_at
-
-    def phone(self, person: Person) -> Phone:
-        return Phone(token=f"made-for-{person.slug}", user_id=person.slug)
-
-
-async def test_enrolment_gives_everybody_what_the_bridge_needs() -> None:
-    register = _Register()
-    hae = next(p for p in PEOPLE if p.sender == "hae")
-    async with _stage() as stage:
-        control = VendorControl(session=stage.fakes.session, url=stage.fakes.url)
-        phones = await enrol(
-            PEOPLE,
-            vendors=control,
-            register=register,
-            phones={hae.account: Phone(token="given")},
-            clock=lambda: NOON,
-        )
-        for person in _of("oura"):
-            tokens = register.connected[person.account]
-            assert tokens is not None
-            path = "/oura/v2/usercollection/personal_info"
-            status, info = await stage.fakes.get(path, tokens.access_token)
-            assert (status, info["id"]) == (200, person.account)
-            assert register.lives[person.account] == NOON + timedelta(days=1)
-    assert {phone.token for phone in phones.values()} == {
-        "given",
-        "made-for-person-04",
-    }
-    assert register.connected[_of("terra")[0].account] is None
-    assert len(register.connected) == 4

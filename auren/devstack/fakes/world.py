@@ -82,33 +82,27 @@ def build_world(
             tier=tier, limit=max(1, round(limit * limit_factor)), window_s=seconds
         )
 
+    def vendor(slug: str, life: timedelta, *windows: Window) -> Vendor:
+        # Only WHOOP documents that a refresh ends the old access token at once.
+        grants = GrantBook(life=life, access_dies_on_refresh=slug == "whoop")
+        return Vendor(slug=slug, client=clients[slug], grants=grants, windows=windows)
+
+    vendors = (
+        vendor(
+            "oura",
+            timedelta(days=1),
+            window("access_token", 5000, 300),
+            window("application", 5000, 300),
+        ),
+        vendor(
+            "whoop",
+            timedelta(hours=1),
+            window("minute", 100, 60),
+            window("day", 10_000, 86_400),
+        ),
+        # Terra's API key speaks for every user: there are no user tokens.
+        vendor("terra", timedelta(0)),
+    )
     return World(
-        clock=clock,
-        page_size=page_size,
-        vendors={
-            "oura": Vendor(
-                slug="oura",
-                client=clients["oura"],
-                grants=GrantBook(life=timedelta(days=1), access_dies_on_refresh=False),
-                windows=(
-                    window("access_token", 5000, 300),
-                    window("application", 5000, 300),
-                ),
-            ),
-            "whoop": Vendor(
-                slug="whoop",
-                client=clients["whoop"],
-                grants=GrantBook(life=timedelta(hours=1), access_dies_on_refresh=True),
-                windows=(
-                    window("minute", 100, 60),
-                    window("day", 10_000, 86_400),
-                ),
-            ),
-            "terra": Vendor(
-                slug="terra",
-                client=clients["terra"],
-                # Terra's API key speaks for every user: there are no user tokens.
-                grants=GrantBook(life=timedelta(0), access_dies_on_refresh=False),
-            ),
-        },
+        vendors={one.slug: one for one in vendors}, clock=clock, page_size=page_size
     )

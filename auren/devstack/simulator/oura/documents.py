@@ -55,12 +55,7 @@ def sleep(person: Person, night: Night) -> dict[str, Any]:
             "2111111111" if s == AWAKE else "1" * 10 for s in night.stages
         ),
         "period": 0,
-        "readiness": {
-            "contributors": _readiness_contributors(night),
-            "score": night.readiness,
-            "temperature_deviation": night.temperature_deviation_c,
-            "temperature_trend_deviation": round(night.temperature_deviation_c / 3, 2),
-        },
+        "readiness": _readiness_of(night),
         "readiness_score_delta": 0,
         "rem_sleep_duration": night.seconds(REM),
         "restless_periods": 40 + 4 * night.stages.count(AWAKE),
@@ -72,6 +67,15 @@ def sleep(person: Person, night: Night) -> dict[str, Any]:
         "time_in_bed": night.in_bed_s,
         "total_sleep_duration": night.asleep_s,
         "type": "long_sleep",
+    }
+
+
+def _readiness_of(night: Night) -> dict[str, Any]:
+    return {
+        "contributors": _readiness_contributors(night),
+        "score": night.readiness,
+        "temperature_deviation": night.temperature_deviation_c,
+        "temperature_trend_deviation": round(night.temperature_deviation_c / 3, 2),
     }
 
 
