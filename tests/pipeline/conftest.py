@@ -3,8 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from biometrics.vendors import registry
+from resilience import registry as circuits
+from tests.pipeline.vendor_server import VendorServer
 from tests.pipeline.world import World
 
 
@@ -23,3 +26,28 @@ def _acme(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def world(db: None) -> World:
     return World()
+
+
+@pytest.fixture
+def vendor_server(settings: Settings) -> Iterator[VendorServer]:
+    """Serve the notifying test vendor's API; the bridge is told where."""
+    server = VendorServer()
+    server.start()
+    settings.AUREN_VENDORS = {
+        **settings.AUREN_VENDORS,
+        "acme-notify": {
+            "client_id": "bridge",
+            "client_secret": "bridge-secret",
+            "api_base": server.base,
+        },
+    }
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def fresh_breakers() -> Iterator[None]:
+    """Let no circuit of another test be open."""
+    circuits.clear()
+    yield
+    circuits.clear()

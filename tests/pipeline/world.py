@@ -77,7 +77,7 @@ class World:
 
 def record(record_id: str = "r1", **said: Any) -> dict[str, Any]:
     """Return one record as the test vendors' bodies say it."""
-    return {"id": record_id, **{"stamp": NOW.isoformat(), **said}}
+    return {"id": record_id, "stamp": NOW.isoformat(), **said}
 
 
 def says(*records: dict[str, Any], **more: Any) -> dict[str, Any]:

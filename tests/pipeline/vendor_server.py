@@ -1,0 +1,133 @@
+"""A vendor's API on a real socket: answers as a test plans, tokens as OAuth has them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+from aiohttp import web
+
+_START_S = 10
+
+
+@dataclass(slots=True)
+class Planned:
+    """One answer of the API."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    cut_off: bool = False
+
+
+class VendorServer:
+    """Serves /v1/... and /oauth/token in a thread until stopped.
+
+    Access tokens in `valid` are accepted. Each refresh token of `refreshable` works
+    once and gives the next pair. `tokens_asked` and `calls` tell what was asked.
+    """
+
+    def __init__(self) -> None:
+        self.valid = {"access-0"}
+        self.refreshable = {"refresh-0"}
+        self.refresh_status = 200
+        self.refresh_delay_s = 0.0
+        self.calls: list[str] = []
+        self.tokens_asked: list[dict[str, str]] = []
+        self.refreshing = threading.Event()
+        self._plans: dict[str, deque[Planned]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._stop: Callable[[], object] = lambda: None
+        self.port = 0
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def plan(self, path: str, *answers: Planned) -> None:
+        """Answer these in turn; the last one for ever."""
+        self._plans[path] = deque(answers)
+
+    def says(self, path: str, body: object) -> None:
+        self.plan(path, Planned(body=orjson.dumps(body)))
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(_START_S)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop)
+        self._thread.join(_START_S)
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._run())
+        self._loop.close()
+
+    async def _run(self) -> None:
+        app = web.Application()
+        app.router.add_get("/v1/{path:.*}", self._document)
+        app.router.add_post("/oauth/token", self._token)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        done = asyncio.Event()
+        self._stop = done.set
+        self._ready.set()
+        await done.wait()
+        await runner.cleanup()
+
+    async def _document(self, request: web.Request) -> web.StreamResponse:
+        path = "/" + request.match_info["path"]
+        self.calls.append(path)
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if bearer not in self.valid:
+            return web.Response(status=401)
+        plans = self._plans.get(path)
+        if not plans:
+            return web.Response(status=404)
+        planned = plans.popleft() if len(plans) > 1 else plans[0]
+        await asyncio.sleep(planned.delay_s)
+        if planned.cut_off:
+            response = web.StreamResponse(headers={"Content-Length": "1000"})
+            await response.prepare(request)
+            await response.write(b"{")
+            assert request.transport is not None
+            request.transport.close()
+            return response
+        return web.Response(
+            status=planned.status, body=planned.body, headers=planned.headers
+        )
+
+    async def _token(self, request: web.Request) -> web.Response:
+        form = {key: str(text) for key, text in (await request.post()).items()}
+        self.tokens_asked.append(form)
+        self.refreshing.set()
+        if self.refresh_status != 200:
+            return web.Response(status=self.refresh_status)
+        if form.get("refresh_token") not in self.refreshable:
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        self.refreshable.remove(form["refresh_token"])
+        number = len(self.tokens_asked)
+        # As WHOOP does it: both old tokens die at once.
+        self.valid = {f"access-{number}"}
+        self.refreshable.add(f"refresh-{number}")
+        await asyncio.sleep(self.refresh_delay_s)
+        return web.json_response(
+            {
+                "access_token": f"access-{number}",
+                "refresh_token": f"refresh-{number}",
+                "expires_in": 3600,
+                "scope": "read:sleep offline",
+            }
+        )
