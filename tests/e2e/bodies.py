@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 
 def terra_sleep(
-    *, user_id: str, day: int = 1, rmssd: float | None = None, **metadata: Any
+    *, user_id: str, ago: int = 0, rmssd: float | None = None, **metadata: Any
 ) -> bytes:
-    """Return a Terra sleep of the night that ends on 2026-10-<day>."""
+    """Return a Terra sleep of the night that ended `ago` days before today."""
+    day = (datetime.now(tz=UTC).date() - timedelta(days=ago)).isoformat()
     summary: dict[str, Any] = {"avg_hr_bpm": 55, "resting_hr_bpm": 50}
     if rmssd is not None:
         summary["avg_hrv_rmssd"] = rmssd
     sleep = {
         "metadata": {
-            "start_time": f"2026-10-{day:02}T00:10:00.000000+01:00",
-            "end_time": f"2026-10-{day:02}T07:40:00.000000+01:00",
+            "start_time": f"{day}T00:10:00.000000+01:00",
+            "end_time": f"{day}T07:40:00.000000+01:00",
             "is_nap": False,
             "summary_id": f"night-{day}",
             "upload_type": 2,

@@ -24,7 +24,7 @@ def send(stack: Stack, *, users: list[str], days: range) -> None:
     def of(mine: list[str]) -> None:
         for day in days:
             for user in mine:
-                body = terra_sleep(user_id=user, day=day, rmssd=60 + day % 5)
+                body = terra_sleep(user_id=user, ago=30 - day, rmssd=60 + day % 5)
                 answer = stack.deliver("terra", body)
                 if answer.status != 200:
                     refused.append(answer.status)
