@@ -27,6 +27,7 @@ from biometrics.errors import (
 from biometrics.vendors.base import (
     Action,
     ApiResponse,
+    ApiSpec,
     Credentials,
     Envelope,
     InboundRequest,
@@ -56,6 +57,14 @@ class Whoop(VendorAdapter):
     title = "WHOOP"
     event_types: ClassVar[frozenset[str]] = EVENT_TYPES
     notifies_only = True
+    # https://developer.whoop.com/docs/developing/oauth, .../rate-limiting
+    api = ApiSpec(
+        base="https://api.prod.whoop.com",
+        prefix="/developer",
+        token_path="/oauth/oauth2/token",  # noqa: S106
+        refresh_fields={"scope": "offline"},
+        shared_limit=True,
+    )
     kept_headers = (_TIMESTAMP,)
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
