@@ -67,10 +67,6 @@ class Oura(VendorAdapter):
         for event in ACTIONS
     )
     notifies_only = True
-    api: ClassVar[ApiSpec | None] = ApiSpec(
-        base="https://api.ouraring.com",
-        token_path="/oauth/token",  # noqa: S106 - a path
-    )
     # https://cloud.ouraring.com/v2/docs
     api = ApiSpec(base="https://api.ouraring.com", token_path="/oauth/token")  # noqa: S106
     # Retries run for about an hour and may still bear the time of the first attempt.
