@@ -42,17 +42,18 @@ class Statement:
         return self.record.action == "deleted"
 
 
-def state(record: Record, *, received_at: datetime) -> Statement:
+def state(record: Record, *, known_at: datetime) -> Statement:
     """Return the statement of a record as its adapter understood it.
 
+    `known_at` is when the bridge came to know it: of the fetch where there was one.
     Raises UnreadableDeliveryError naming the field when the record cannot be kept at
     all; a lesser fault becomes a problem of the record.
     """
     _check(record)
     problems: list[Problem] = []
     stamp = record.stamp
-    if stamp > received_at + _STAMP_AHEAD:
-        stamp = received_at
+    if stamp > known_at + _STAMP_AHEAD:
+        stamp = known_at
         problems.append(Problem(field="stamp", reason="lies in the future"))
     tidy = replace(
         record,

@@ -34,9 +34,9 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
     """Have the adapter read the delivery; a fault becomes a parked disposition."""
     try:
         said = adapter.understand(stored)
-        statements = [
-            state(record, received_at=stored.received_at) for record in said.records
-        ]
+        fetched = [document.fetched_at for document in stored.documents]
+        known_at = max([stored.received_at, *fetched])
+        statements = [state(record, known_at=known_at) for record in said.records]
     except UnreadableDeliveryError as error:
         return _parked(
             "unreadable",
