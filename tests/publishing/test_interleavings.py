@@ -59,7 +59,7 @@ def test_a_second_death_during_the_takeover_harms_nobody(
     assert visible() == world.sent
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", ["before build", *POINTS])
 def test_a_zombie_that_wakes_after_a_takeover_changes_nothing(
     world: World, visible: Visible, point: str
 ) -> None:
@@ -70,14 +70,13 @@ def test_a_zombie_that_wakes_after_a_takeover_changes_nothing(
         world.lease_runs_out()
         successor.work()
 
-    outcome = zombie.at(point, sleep).work()
+    assert zombie.at(point, sleep).work().published == 0
 
-    assert outcome.state in {"busy", "doubt"}
     assert visible() == world.sent
     assert world.statuses() == {"published": 10}
 
 
-@pytest.mark.parametrize("wakes_at", [*TAKEOVER_POINTS, "before stage", "after commit"])
+@pytest.mark.parametrize("wakes_at", [*TAKEOVER_POINTS, *POINTS])
 def test_a_zombie_with_an_open_transaction_wakes_during_the_takeover(
     world: World, visible: Visible, wakes_at: str
 ) -> None:
@@ -99,10 +98,6 @@ def test_a_zombie_with_an_open_transaction_wakes_during_the_takeover(
 
     successor = world.worker().at(wakes_at, wake)
     successor.work()
-    while not woken:
-        # A batch found in Kafka leaves nothing to send: give the zombie its point.
-        world.append(1)
-        successor.work()
 
     assert woken == ["committed" if wakes_at == "before fence" else "refused"]
     assert visible() == world.sent
@@ -253,21 +248,4 @@ def test_the_broker_goes_away_during_the_fence(
     world.clock.advance(timedelta(seconds=2))
     worker.work()
 
-    assert visible() == world.sent
-
-
-def test_an_id_is_named_only_after_its_owner_claimed_it(
-    world: World, visible: Visible
-) -> None:
-    """A dying builder leaves no lease that names an id nobody can fence for good."""
-    world.append(5)
-    named: list[str] = []
-    worker = world.worker()
-    worker.at("before build", lambda: named.append(world.lease().holder))
-    world.worker().work()
-    world.append(5)
-
-    worker.work()
-
-    assert named == [named[0]]
     assert visible() == world.sent
