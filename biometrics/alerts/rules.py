@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from math import exp, isfinite
 
 from biometrics.alerts.baseline import Baseline, Corroboration, History, State
-from biometrics.alerts.limits import spoken_limits
+from biometrics.alerts.limits import Spoken, spoken_limits
 from biometrics.alerts.nights import Night, within
 from biometrics.alerts.ruleset import RANK, Kind, Rule, Ruleset, Severity
 
@@ -134,21 +134,10 @@ class _Bench:
     def verdict(self, night: date) -> Verdict:
         history, value = self._history, self._history.value_ms(night)
         state, baseline = history.state(night), history.baseline(night)
-        week, low_nights = history.week(night), self._low_nights(night)
+        week = history.week(night)
         held = self._held(night, history.z1(night), None if week is None else week.z7)
         usual = None if baseline is None else exp(baseline.mean)
-        spoken = (
-            ()
-            if value is None
-            else spoken_limits(
-                value_ms=value,
-                kind=self._kind,
-                state=state,
-                usual_ms=usual,
-                low=low_nights > 0,
-                ruleset=self._ruleset,
-            )
-        )
+        spoken = self._spoken(night, state, usual)
         personal = _capped(_worst(rule.severity for rule in held), state)
         return Verdict(
             night=night,
@@ -165,12 +154,27 @@ class _Bench:
             z7=None if week is None else week.z7,
             cv7=None if week is None else week.cv7,
             n=history.count(night),
-            low_nights=low_nights,
+            low_nights=self._low_nights(night),
             low_week=any(rule.feature == "z7" for rule in held),
             limit_ms=next((limit.limit_ms for limit in spoken), None),
             corroborators=() if value is None else history.corroborations(night),
             threshold_offset=self._offset,
             ruleset=self._ruleset.name,
+        )
+
+    def _spoken(
+        self, night: date, state: State, usual_ms: float | None
+    ) -> tuple[Spoken, ...]:
+        value = self._history.value_ms(night)
+        if value is None:
+            return ()
+        return spoken_limits(
+            value_ms=value,
+            kind=self._kind,
+            state=state,
+            usual_ms=usual_ms,
+            low=self._low_nights(night) > 0,
+            ruleset=self._ruleset,
         )
 
     def _held(

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
 from biometrics.alerts.emission import (
     LedgerEntry,
-    affected_nights,
-    alert_id,
     apply_events,
     emit,
-    priority_of,
 )
 from biometrics.alerts.hrv_1 import HRV_1
 from biometrics.alerts.rules import judge_many
@@ -232,136 +228,6 @@ class TestOldNights:
         assert Desk().take(*verdicts, backfill=True) == ()
 
 
-class TestResolved:
-    def test_two_quiet_nights_close_a_high_alert_once(self) -> None:
-        sent = Desk().night_by_night([H, N, N, N, N])
-
-        assert sent == [(1, "RAISED HIGH"), (3, "RESOLVED NORMAL")]
-
-    def test_the_message_speaks_of_the_alerts_own_night(self) -> None:
-        desk = Desk()
-        desk.take(verdict_of(1, C))
-        desk.take(verdict_of(2))
-        (event,) = desk.take(verdict_of(3))
-
-        assert (event.kind, event.night, event.verdict.night) == (
-            "RESOLVED",
-            day(1),
-            day(3),
-        )
-        assert event.alert_id == alert_id(
-            subject=SUBJECT, metric_family="RMSSD", night=day(1)
-        )
-        assert (event.priority, event.previous, event.revision) == ("NORMAL", C, 2)
-        (entry,) = desk.ledger
-        assert (entry.resolved, entry.severity) == (True, C)
-
-    @pytest.mark.parametrize(
-        ("z1", "expected"), [(-1.0, []), (-0.99, ["RESOLVED"]), (None, [])]
-    )
-    def test_quiet_means_well_above_the_alarm(
-        self, z1: float | None, expected: list[str]
-    ) -> None:
-        desk = Desk()
-        desk.take(verdict_of(1, H))
-        desk.take(verdict_of(2, z1=0.5))
-        events = desk.take(verdict_of(3, z1=z1))
-
-        assert [event.kind for event in events] == expected
-
-    def test_nights_without_a_value_neither_count_nor_interrupt(self) -> None:
-        desk = Desk()
-        desk.take(verdict_of(1, H))
-
-        assert not desk.take(verdict_of(2))
-        assert not desk.take(verdict_of(3, value_ms=None))
-        assert [event.kind for event in desk.take(verdict_of(4))] == ["RESOLVED"]
-
-    def test_a_medium_night_between_starts_the_count_again(self) -> None:
-        sent = Desk().night_by_night([H, N, M, N, N])
-
-        assert sent == [(1, "RAISED HIGH"), (5, "RESOLVED NORMAL")]
-
-    def test_a_medium_alert_is_not_resolved(self) -> None:
-        assert Desk().night_by_night([M, N, N, N]) == [(1, "RAISED MEDIUM")]
-
-    def test_an_alert_taken_back_is_not_resolved(self) -> None:
-        desk = Desk()
-        desk.take(verdict_of(1, H))
-        desk.take(verdict_of(1, N))
-
-        assert not desk.take(verdict_of(2))
-        assert not desk.take(verdict_of(3))
-
-    def test_every_open_alert_is_closed(self) -> None:
-        sent = Desk().night_by_night([H, C, N, N])
-
-        assert sent == [
-            (1, "RAISED HIGH"),
-            (2, "RAISED CRITICAL"),
-            (4, "RESOLVED NORMAL"),
-            (4, "RESOLVED NORMAL"),
-        ]
-
-    def test_taking_one_alert_back_can_close_another(self) -> None:
-        desk = Desk()
-        desk.night_by_night([H, N])
-        desk.take(verdict_of(3, C))
-        events = desk.take(verdict_of(3))
-
-        assert [(event.kind, event.night) for event in events] == [
-            ("RETRACTED", day(3)),
-            ("RESOLVED", day(1)),
-        ]
-
-    def test_a_resolved_alert_still_holds_the_cool_down(self) -> None:
-        sent = Desk().night_by_night([H, N, N, H, N, N, N, H])
-
-        assert sent == [(1, "RAISED HIGH"), (3, "RESOLVED NORMAL"), (8, "RAISED HIGH")]
-
-    def test_a_resolved_alert_that_was_false_is_still_taken_back(self) -> None:
-        desk = Desk()
-        desk.night_by_night([H, N, N])
-
-        assert kinds(desk, 1, N, newest=5) == ["RETRACTED"]
-
-    def test_old_nights_resolve_nothing(self) -> None:
-        desk = Desk()
-        desk.take(verdict_of(1, H))
-
-        assert desk.take(verdict_of(2), verdict_of(3), newest=10) == ()
-
-
-class TestIdentity:
-    def test_the_id_is_the_same_for_everybody_who_computes_it(self) -> None:
-        # Computed apart: SHA-1 over namespace and "<subject>|RMSSD|2025-01-10|hrv".
-        assert alert_id(subject=SUBJECT, metric_family="RMSSD", night=day(10)) == UUID(
-            "a354872f-c787-544e-a304-64645258c2e3"
-        )
-
-    def test_person_family_and_night_make_the_difference(self) -> None:
-        ids = {
-            alert_id(subject=subject, metric_family=family, night=day(number))
-            for subject in (SUBJECT, UUID(int=1))
-            for family in ("RMSSD", "SDNN")
-            for number in (1, 2)
-        }
-
-        assert len(ids) == 8
-
-    @pytest.mark.parametrize(
-        ("severity", "priority"),
-        [(C, "HIGH"), (H, "HIGH"), (M, "MEDIUM"), (N, "NORMAL")],
-    )
-    def test_priority_follows_severity(self, severity: Severity, priority: str) -> None:
-        assert priority_of(severity) == priority
-
-    def test_the_reasons_travel_with_the_message(self) -> None:
-        (event,) = Desk().take(verdict_of(1, H))
-
-        assert event.reasons == ("HIGH_code",)
-
-
 class TestLedger:
     def test_events_of_other_nights_leave_an_entry_alone(self) -> None:
         other = LedgerEntry(night=day(1), severity=M, max_severity=H, revision=4)
@@ -398,18 +264,3 @@ class TestLedger:
             )
             == ()
         )
-
-
-class TestAffectedNights:
-    def test_from_the_changed_night_to_the_newest(self) -> None:
-        nights = affected_nights(changed=day(5), newest_night=day(8), ruleset=HRV_1)
-
-        assert nights == (day(5), day(6), day(7), day(8))
-
-    def test_never_further_than_a_night_reaches(self) -> None:
-        nights = affected_nights(changed=day(5), newest_night=day(500), ruleset=HRV_1)
-
-        assert (nights[0], nights[-1]) == (day(5), day(5 + 66))
-
-    def test_a_night_after_the_newest_affects_none(self) -> None:
-        assert not affected_nights(changed=day(9), newest_night=day(8), ruleset=HRV_1)
