@@ -76,7 +76,7 @@ def check(record: ConsumerRecord, *, source: str) -> None:
     headers = headers_of(record)
     assert headers.keys() >= REQUIRED_HEADERS
     key = record.key.decode()
-    assert UUID(key)
+    assert str(UUID(key)) == key
     assert headers["source"] == source
     assert headers["ce_source"] == f"/auren/{source}"
     assert headers["ce_subject"] == headers["user_id"] == headers["ce_partitionkey"]
