@@ -16,8 +16,10 @@ from auren.devstack.services import HOST, EmbeddedService, accepts, free_port
 # A broker of one person's machine: small heap, quick to start.
 _JVM = (
     *("-Xmx96m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-    # Kafka unmaps its files the old way, at which Java 25 grumbles at every start.
+    # Kafka unmaps its files the old way and loads native code for compression, at
+    # which Java 25 grumbles at every start.
     "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=ALL-UNNAMED",
 )
 _LOG_CONFIG = Path(__file__).with_name("log4j2.properties")
 _STARTED = "Kafka Server started"
@@ -49,6 +51,8 @@ class EmbeddedKafka(EmbeddedService):
         self._class_path = os.pathsep.join(map(str, kafka_jars.class_path()))
         # Nobody but the broker itself connects there, so it may change.
         self._controller_port = free_port()
+        # Unpacked native code; in /tmp it would outlive a kill -9.
+        (self.data_dir / "tmp").mkdir(exist_ok=True)
         properties = self.data_dir / "server.properties"
         properties.write_text(
             "".join(f"{name}={value}\n" for name, value in self._settings().items())
@@ -60,6 +64,7 @@ class EmbeddedKafka(EmbeddedService):
         return [
             java(),
             *_JVM,
+            f"-Djava.io.tmpdir={self.data_dir / 'tmp'}",
             f"-Dlog4j2.configurationFile={_LOG_CONFIG}",
             *("-cp", self._class_path),
             "kafka.Kafka",
