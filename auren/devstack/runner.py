@@ -93,7 +93,9 @@ class Runner:
         self._create_topics(env)
         self._start_programs(env)
         took = time.monotonic() - began
-        self._terminal.block(self._greeting(password=password, took=took))
+        worker_metrics = f"http://{HOST}:{env['WORKER_METRICS_PORT']}/metrics"
+        greeting = self._greeting(password=password, worker_metrics=worker_metrics)
+        self._terminal.block([f"The bridge is up after {took:.0f} s.", *greeting])
 
     def _start_services(self) -> tuple[list[EmbeddedService], dict[str, str]]:
         services, addresses = composition.embedded_services(
@@ -113,6 +115,7 @@ class Runner:
         addresses |= composition.fake_vendor_addresses(port=fakes_port)
         addresses["PORT"] = str(self._options.port)
         addresses["DEVSTACK_FAKES_PORT"] = str(fakes_port)
+        addresses["WORKER_METRICS_PORT"] = str(preferred_port(19101))
         heading = "Addresses of the development stack that runs now."
         surroundings.write(self._state.services_file, addresses, heading=heading)
         defaults = {"PYTHONUNBUFFERED": "1", "WORKERS": "4", "WEB_PROCESSES": "2"}
@@ -179,7 +182,7 @@ class Runner:
         except OSError:
             return False
 
-    def _greeting(self, *, password: str | None, took: float) -> list[str]:
+    def _greeting(self, *, password: str | None, worker_metrics: str) -> list[str]:
         address = f"http://{HOST}:{self._options.port}"
         sign_in = (
             f"user {staff.USERNAME}, password {password} (shown this once)"
@@ -187,10 +190,10 @@ class Runner:
             else f"user {staff.USERNAME} (new password: manage.py changepassword)"
         )
         return [
-            f"The bridge is up after {took:.0f} s. Ctrl-C stops it.",
             f"Admin    {address}/admin/   {sign_in}",
             f"Health   {address}/health",
-            f"Metrics  {address}/metrics",
+            f"Metrics  {address}/metrics   (worker: {worker_metrics})",
+            "Ctrl-C stops everything; the data stays for the next start.",
         ]
 
     def _stop(self) -> None:

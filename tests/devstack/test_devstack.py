@@ -99,7 +99,7 @@ class Stack:
         )
 
     def wait_until_up(self) -> None:
-        self.process.wait_for_line("Metrics ", timeout=120)
+        self.process.wait_for_line("Ctrl-C stops", timeout=120)
 
     def pid_of(self, *words: str) -> int:
         """Find the process of the stack with these words in its command line."""
