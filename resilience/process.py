@@ -67,6 +67,8 @@ class Process:
         self._peers = peers
         self._prefix = secrets.token_hex(8)
         self._tokens = itertools.count(1)
+        # Whether calls came between the last two questions.
+        self._was_used = False
         self._stand_in: Machine | None = None
         self._store_ahead_ms: int | None = None
         self._unreported: deque[Transition] = deque()
@@ -185,8 +187,8 @@ class Process:
         return reply
 
     def wants_refresh(self, now: float) -> bool:
-        """Whether this circuit was used since its last question and will soon ask again."""
-        is_used = not self.counts.is_empty
+        """Whether this circuit is in use and will soon ask again by itself."""
+        is_used = self._was_used or not self.counts.is_empty
         is_old = self.answer.fresh_until - now < self._policy.view_ttl / 2
         is_ours = self.pid == os.getpid()
         return is_used and is_old and is_ours and self.store_up
@@ -273,6 +275,7 @@ class Process:
             self._observer.viewed(name=self._name, view=view)
         if self.store_up:
             self._learn_from_store(reply)
+        self._was_used = not self.counts.is_empty
         self.counts.flush()
 
     def _learn_from_store(self, reply: Reply) -> None:

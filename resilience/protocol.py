@@ -147,6 +147,9 @@ class Store(Protocol):
     def names(self) -> Sequence[str]:
         """Return every circuit that the store has heard of, sorted."""
 
+    def close(self) -> None:
+        """Let go of connections; the store can still be used and opens them again."""
+
 
 class Observer(Protocol):
     """Told what happened; must not raise and must not call the breaker back."""

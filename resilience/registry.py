@@ -113,6 +113,8 @@ def clear() -> None:
     """Forget every breaker and the store, as after a change of settings in a test."""
     global _registry  # noqa: PLW0603
     with _lock:
+        if _registry is not None:
+            _registry.store.close()
         _registry = None
 
 

@@ -48,11 +48,8 @@ class MemoryStore:
         with self._own_lock():
             return sorted(self._machines)
 
-    def clear(self) -> None:
-        """Forget every circuit."""
-        with self._own_lock():
-            self._machines.clear()
-            self._logs.clear()
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
 
     def _own_lock(self) -> threading.Lock:
         # A forked child goes on with a copy, whose lock it may have inherited locked.

@@ -8,6 +8,7 @@ server costs one caller one short timeout, then nobody anything until the next a
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import random
 from pathlib import Path
@@ -44,6 +45,8 @@ SCRIPT = Path(__file__).with_name("script.lua").read_text(encoding="utf-8")
 KEEP_MS = 24 * 3600 * 1000
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+# Between the values of a reply; as in the script.
+SEPARATOR = "\x1f"
 _SYSTEM_RANDOM = random.SystemRandom()
 _OPERATOR_OPS = frozenset({Op.OPERATE, Op.RESTORE})
 
@@ -77,6 +80,10 @@ class RedisStore:
         self._script = script
         # Redis names scripts by this digest; nothing rests on its strength.
         self._sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        # What is the same in every question of a circuit.
+        self._fixed: dict[
+            str, tuple[BreakerPolicy, tuple[str, str, str, str], str]
+        ] = {}
         # No lock around these: it could be inherited locked by a forked child. Two
         # threads that try at once cost one more short timeout, nothing else.
         self._pause = 0.0
@@ -89,7 +96,7 @@ class RedisStore:
             lambda: self._run_all(questions), even_resting=asked_by_operator
         )
         return [
-            _reply(question.name, cast("list[Any]", raw))
+            _reply(question.name, cast("str", raw))
             for question, raw in zip(questions, replies, strict=True)
         ]
 
@@ -120,7 +127,7 @@ class RedisStore:
         return sorted(cast("set[str]", members))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Let go of connections; the store can still be used and opens them again."""
         self._client.close()
 
     def _keys(self, name: str) -> tuple[str, str, str, str]:
@@ -145,8 +152,14 @@ class RedisStore:
         except NoScriptError:
             return self._client.eval(self._script, 4, *parameters)
 
-    def _parameters(self, question: Question) -> list[str | int | float]:
-        return [*self._keys(question.name), *_arguments(question)]
+    def _parameters(self, question: Question) -> tuple[str, ...]:
+        name, policy = question.name, question.policy
+        known = self._fixed.get(name)
+        if known is None or known[0] is not policy:
+            known = (policy, self._keys(name), _policy_text(policy))
+            self._fixed[name] = known
+        _, keys, policy_text = known
+        return (*keys, _command_text(question), policy_text)
 
     def _guarded(self, ask: Callable[[], object], *, even_resting: bool) -> Any:
         self._admit(even_resting=even_resting)
@@ -188,68 +201,74 @@ class RedisStore:
         logger.info("breaker.redis_found")
 
 
-def _arguments(question: Question) -> tuple[str | int | float, ...]:
-    """Return the script's arguments, in the order of its list `names`."""
+def _command_text(question: Question) -> str:
     command = question.command
-    return (
-        str(command.op),
-        command.era,
-        command.token,
-        str(command.outcome),
-        command.tally,
-        command.tally_era,
-        command.wait_ms,
-        command.jitter,
-        str(command.action),
-        str(command.mode),
-        command.actor[:ACTOR_LENGTH],
-        command.reason[:REASON_LENGTH],
-        command.error[:REASON_LENGTH],
-        question.name,
-        *_policy_arguments(question.policy),
-        KEEP_MS,
-        LOG_LENGTH,
+    return json.dumps(
+        {
+            "op": command.op,
+            "era": command.era,
+            "token": command.token,
+            "outcome": command.outcome,
+            "tally": command.tally,
+            "tally_era": command.tally_era,
+            "wait_ms": command.wait_ms,
+            "jitter": command.jitter,
+            "action": command.action,
+            "new_mode": command.mode,
+            "actor": _plain(command.actor, ACTOR_LENGTH),
+            "reason": _plain(command.reason, REASON_LENGTH),
+            "error": _plain(command.error, REASON_LENGTH),
+            "breaker": question.name,
+        }
     )
 
 
-def _policy_arguments(policy: BreakerPolicy) -> tuple[str | int | float, ...]:
-    return (
-        policy.failure_threshold,
-        0 if policy.failure_rate is None else policy.failure_rate,
-        policy.minimum_calls,
-        bucket_ms(policy),
-        to_ms(policy.recovery_timeout),
-        to_ms(policy.recovery_cap),
-        to_ms(policy.lease),
-        policy.half_open_probes,
-        policy.success_threshold,
-        str(policy.initial_mode),
+def _policy_text(policy: BreakerPolicy) -> str:
+    return json.dumps(
+        {
+            "threshold": policy.failure_threshold,
+            "rate": policy.failure_rate or 0,
+            "minimum_calls": policy.minimum_calls,
+            "bucket_ms": bucket_ms(policy),
+            "recovery_ms": to_ms(policy.recovery_timeout),
+            "cap_ms": to_ms(policy.recovery_cap),
+            "lease_ms": to_ms(policy.lease),
+            "probes": policy.half_open_probes,
+            "to_close": policy.success_threshold,
+            "initial_mode": policy.initial_mode,
+            "keep_ms": KEEP_MS,
+            "log_length": LOG_LENGTH,
+        }
     )
 
 
-def _reply(name: str, raw: list[Any]) -> Reply:
-    fields = raw[20]
-    pairs = dict(zip(fields[::2], fields[1::2], strict=True))
+def _plain(text: str, length: int) -> str:
+    return text[:length].replace(SEPARATOR, " ")
+
+
+def _reply(name: str, text: str) -> Reply:
+    raw = text.split(SEPARATOR)
+    pairs = dict(zip(raw[20::2], raw[21::2], strict=True))
     return Reply(
-        created=bool(raw[0]),
-        admitted=bool(raw[1]),
-        probe=bool(raw[2]),
-        dropped=bool(raw[3]),
-        lost=raw[4],
+        created=raw[0] == "1",
+        admitted=raw[1] == "1",
+        probe=raw[2] == "1",
+        dropped=raw[3] == "1",
+        lost=int(raw[4]),
         view=View(
             state=State(raw[5]),
             mode=Mode(raw[6]),
-            era=raw[7],
-            epoch=raw[8],
-            failures=raw[9],
-            successes=raw[10],
-            opens=raw[11],
-            failures_total=raw[12],
-            retry_after_ms=raw[13],
-            free_probes=raw[14],
-            since_ms=raw[15],
-            mode_since_ms=raw[16],
-            now_ms=raw[17],
+            era=int(raw[7]),
+            epoch=int(raw[8]),
+            failures=int(raw[9]),
+            successes=int(raw[10]),
+            opens=int(raw[11]),
+            failures_total=int(raw[12]),
+            retry_after_ms=int(raw[13]),
+            free_probes=int(raw[14]),
+            since_ms=int(raw[15]),
+            mode_since_ms=int(raw[16]),
+            now_ms=int(raw[17]),
             reason=raw[18],
             mode_reason=raw[19],
         ),

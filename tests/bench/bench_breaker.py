@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import multiprocessing
 import sys
 import tempfile
@@ -210,10 +211,8 @@ def _quietly(
     call: Callable[..., Any], expected: type[Exception], function: Callable[[], None]
 ) -> Callable[[], None]:
     def run() -> None:
-        try:
+        with contextlib.suppress(expected):
             call(function)
-        except expected:
-            pass
 
     return run
 

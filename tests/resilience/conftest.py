@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from pytest_django.fixtures import Settings
 
 from resilience import registry
@@ -15,6 +16,22 @@ POLICIES: dict[str, dict[str, Any]] = {
     "vendor:*": {"failure_threshold": 2},
     "database": {"failure_threshold": 2, "record_at_once": False},
 }
+
+
+@pytest.fixture(autouse=True)
+def _close_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every Redis client that a test or a store of it has made."""
+    made: list[redis.Redis] = []
+    initialise = redis.Redis.__init__
+
+    def remember(client: redis.Redis, *args: Any, **kwargs: Any) -> None:
+        initialise(client, *args, **kwargs)
+        made.append(client)
+
+    monkeypatch.setattr(redis.Redis, "__init__", remember)
+    yield
+    for client in made:
+        client.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import redis
 
 from resilience.breaker import CircuitBreaker
 from resilience.policy import BreakerPolicy
+from resilience.states import Action
 from resilience.storage.redis import RedisStore
 from tests.resilience.clockwork import (
     FakeClock,
@@ -98,6 +99,24 @@ def test_rejected_calls_ask_no_more_often_than_healthy_ones(redis_url: str) -> N
     assert store.trips <= 4
 
 
+def test_texts_reach_the_log_as_they_were_said(redis_url: str) -> None:
+    breaker = make_breaker(redis_url)
+    said = 'moved: "é", \\ and\nso on'
+    breaker.operate(action=Action.FORCE_OPEN, actor="Ann Ö'Hara", reason=said)
+    done = breaker.operate(action=Action.AUTO, actor="x", reason="a\x1fb" + "c" * 600)
+
+    forced, back = _store(redis_url).log(name="dep", after="0-0")
+
+    assert (forced.transition.actor, forced.transition.reason) == ("Ann Ö'Hara", said)
+    assert back.transition == done
+    assert done.reason == "a b" + "c" * 497
+    assert breaker.snapshot().mode_reason == done.reason
+
+
+def _store(url: str) -> RedisStore:
+    return RedisStore(url=url, key_prefix="cb", timeout=1.0, clock=time.monotonic)
+
+
 def test_a_lost_script_is_sent_again(redis_url: str) -> None:
     breaker = make_breaker(redis_url)
     client = redis.Redis.from_url(redis_url)
@@ -137,13 +156,13 @@ def test_an_idle_closed_circuit_is_forgotten_and_nothing_else(redis_url: str) ->
     fail(breaker)
     assert keeps() == -1
     for action, forgotten in [
-        ("reset", True),
-        ("force_open", False),
-        ("disable", False),
-        ("observe", False),
-        ("auto", True),
+        (Action.RESET, True),
+        (Action.FORCE_OPEN, False),
+        (Action.DISABLE, False),
+        (Action.OBSERVE, False),
+        (Action.AUTO, True),
     ]:
-        breaker.operate(action=action, actor="ann", reason="x")  # type: ignore[arg-type]
+        breaker.operate(action=action, actor="ann", reason="x")
         assert (keeps() > 0) is forgotten
 
 

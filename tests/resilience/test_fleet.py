@@ -11,6 +11,7 @@ import redis
 
 from auren.devstack.valkey import EmbeddedValkey
 from resilience.protocol import LOG_START
+from resilience.states import Action
 from resilience.storage.redis import RedisStore
 from tests.resilience.clockwork import RecordingObserver, fail, succeed
 from tests.resilience.fleet import METHODS, Fleet, all_ask, make_breaker, running
@@ -156,7 +157,7 @@ def test_s8_a_breaker_used_before_the_fork_serves_parent_and_child(
         time.sleep(breaker.policy.view_ttl)
         assert type(fail(breaker)).__name__ == "CircuitBreakerOpen"
 
-        breaker.operate(action="reset", actor="ann", reason="test")  # type: ignore[arg-type]
+        breaker.operate(action=Action.RESET, actor="ann", reason="test")
         assert child.ask("until", "result", 2.0) is not None
         fail(breaker)
         assert child.ask("until", "open", 2.0) is not None

@@ -169,6 +169,16 @@ class SideBySide(RuleBasedStateMachine):
     ) -> None:
         index = data.draw(st.integers(0, len(self.permits) - 1))
         permit = self.permits[index] if again else self.permits.pop(index)
+        self.report(permit, outcome, jitter=jitter, wait_ms=wait_ms)
+
+    def report(
+        self,
+        permit: tuple[int, int, str],
+        outcome: Outcome,
+        *,
+        jitter: int,
+        wait_ms: int,
+    ) -> None:
         era, store_era, token = permit
         command = Command(
             op=Op.SETTLE,
@@ -181,6 +191,19 @@ class SideBySide(RuleBasedStateMachine):
         )
         self.reference.settle(self.now, command, same_era=era == self.reference.era)
         self.ask(command)
+
+    @rule(tries=st.integers(1, 4), outcome=st.sampled_from(Outcome))
+    def try_after_a_long_wait(self, tries: int, outcome: Outcome) -> None:
+        """Walk to recovery and back, which single steps seldom do."""
+        self.wait(60.0)
+        for _ in range(tries):
+            before = len(self.permits)
+            self.acquire(jitter=0)
+            if len(self.permits) > before:
+                self.report(self.permits.pop(), Outcome.SUCCESS, jitter=0, wait_ms=0)
+        self.acquire(jitter=500)
+        if self.permits:
+            self.report(self.permits.pop(), outcome, jitter=500, wait_ms=0)
 
     @rule(tally=st.integers(1, 5))
     def tally(self, tally: int) -> None:
