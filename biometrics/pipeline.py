@@ -234,8 +234,8 @@ def _store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
         now=now,
     )
     messages = announcer.messages(speaking, judged=judged)
-    storing.store(judged, values=announcer.values)
-    evaluation.save()
+    storing.store(judged, values=announcer.values, now=now)
+    evaluation.save(now=now)
     _count(judged, evaluation)
     return messages
 

@@ -16,7 +16,7 @@ from biometrics.alerts import alert_rows, night_rows
 from biometrics.alerts.assessment import Assessed, assess
 from biometrics.alerts.emission import AlertEvent, emit
 from biometrics.alerts.judging import Nights, Said
-from biometrics.alerts.night_rows import Family, FamilyKey, NightRow
+from biometrics.alerts.night_rows import Family, FamilyKey
 from biometrics.alerts.rules import Verdict
 from biometrics.alerts.ruleset import Ruleset
 from biometrics.models import HrvAlert
@@ -43,15 +43,17 @@ class Evaluation:
     assessed: dict[UUID, Assessed] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     families: dict[FamilyKey, Family] = field(default_factory=dict)
-    alerts: dict[UUID, tuple[HrvAlert, NightRow | None]] = field(default_factory=dict)
+    alerts: dict[UUID, HrvAlert] = field(default_factory=dict)
 
-    def save(self) -> None:
+    def save(self, *, now: datetime) -> None:
         """Write nights and alerts, in the transaction of the events."""
-        night_rows.save(self.families.values())
-        for alert, row in self.alerts.values():
-            if row is not None:
-                alert.hrv_night_id = row.id
-        alert_rows.save(alert for alert, _ in self.alerts.values())
+        night_rows.save(self.families.values(), now=now)
+        alerts = self.alerts.values()
+        nights = night_rows.ids_of((a.subject_id, a.series_id, a.night) for a in alerts)
+        for alert in alerts:
+            key = (alert.subject_id, alert.series_id, alert.night)
+            alert.hrv_night_id = nights.get(key)
+        alert_rows.save(alerts)
 
 
 def evaluate(said: Sequence[Said], *, ruleset: Ruleset, now: datetime) -> Evaluation:
@@ -146,8 +148,7 @@ def _record(
             series_id=series_id,
             now=now,
         )
-        row = family.series[series_id].get(event.night)
-        evaluation.alerts[alert.id] = (alert, row)
+        evaluation.alerts[alert.id] = alert
         evidence = alert_rows.evidence_of(event, series_id=series_id)
         evaluation.told.append(Told(event=event, cause=cause, evidence=evidence))
 

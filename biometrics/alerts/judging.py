@@ -161,7 +161,7 @@ class Nights:
             record_id=row.night.record_id,
             updated_at=one.record.stamp,
         )
-        blank = NightRow(id=row.id, event_id=one.event_id, night=empty)
+        blank = NightRow(event_id=one.event_id, night=empty)
         family.put(pointer.series_id, blank)
         self._note(family, one)
 
@@ -185,8 +185,7 @@ class Nights:
             row.night = replace(row.night, updated_at=incoming.updated_at)
             family.touched.add((signals.series_id, signals.night))
         else:
-            number = row.id if row is not None else None
-            new = NightRow(id=number, event_id=one.event_id, night=incoming)
+            new = NightRow(event_id=one.event_id, night=incoming)
             family.put(signals.series_id, new)
             self._note(family, one)
         self.places[one.event_id] = Place(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeAlias, cast
 from uuid import UUID
 
@@ -14,12 +14,11 @@ from biometrics.alerts.evidence import verdict_json
 from biometrics.alerts.nights import Night
 from biometrics.alerts.rules import Verdict
 from biometrics.alerts.ruleset import Kind, Ruleset
-from biometrics.models import HrvNight
+from biometrics.models import HrvNight, bulk
 
 FamilyKey: TypeAlias = tuple[UUID, Kind]
 
 _COLUMNS = (
-    "id",
     "subject_id",
     "kind",
     "series_id",
@@ -33,8 +32,11 @@ _COLUMNS = (
     "temp_c",
     "revision_stamp",
 )
+_KEY = ("subject_id", "series_id", "night")
 _WRITTEN = (
-    "event",
+    *_KEY,
+    "kind",
+    "event_id",
     "record_id",
     "sleep_s",
     "value_ms",
@@ -51,9 +53,8 @@ _WRITTEN = (
 
 @dataclass(slots=True, kw_only=True)
 class NightRow:
-    """A night as it is, or will be, stored. `id` is None until then."""
+    """A night as it is, or will be, stored."""
 
-    id: int | None = None
     event_id: UUID | None
     night: Night
     verdict: Verdict | None = None
@@ -152,50 +153,60 @@ def _take(families: Mapping[FamilyKey, Family], values: tuple[object, ...]) -> N
         updated_at=row["revision_stamp"],  # type: ignore[arg-type]
     )
     family.series.setdefault(str(row["series_id"]), {})[night.night] = NightRow(
-        id=cast(int, row["id"]),
         event_id=cast("UUID | None", row["event_id"]),
         night=night,
     )
 
 
-def save(families: Iterable[Family]) -> None:
-    """Write the touched nights with their verdicts; new ones get their id."""
-    rows: list[NightRow] = []
-    models: list[HrvNight] = []
-    for family in families:
-        for series_id, day in sorted(family.touched):
-            row = family.series[series_id][day]
-            rows.append(row)
-            models.append(_model(family, series_id, row))
-    if not models:
-        return
-    HrvNight.objects.bulk_create(
-        models,
-        update_conflicts=True,
-        unique_fields=("subject", "series_id", "night"),
-        update_fields=_WRITTEN,
+def save(families: Iterable[Family], *, now: datetime) -> None:
+    """Write the touched nights with their verdicts."""
+    bulk.insert(
+        HrvNight,
+        columns=_WRITTEN,
+        rows=[
+            _values(family, series_id, family.series[series_id][day], now=now)
+            for family in families
+            for series_id, day in sorted(family.touched)
+        ],
+        replace_on=_KEY,
     )
-    for row, model in zip(rows, models, strict=True):
-        row.id = model.id
 
 
-def _model(family: Family, series_id: str, row: NightRow) -> HrvNight:
+def ids_of(rows: Iterable[tuple[UUID, str, date]]) -> dict[tuple[UUID, str, date], int]:
+    """Return the ids of stored nights by person, series and date."""
+    wanted = set(rows)
+    if not wanted:
+        return {}
+    found = HrvNight.objects.filter(
+        subject_id__in={subject for subject, _, _ in wanted},
+        night__in={night for _, _, night in wanted},
+    ).values_list("subject_id", "series_id", "night", "id")
+    return {
+        (subject, series, night): number for subject, series, night, number in found
+    }
+
+
+def _values(
+    family: Family, series_id: str, row: NightRow, *, now: datetime
+) -> tuple[object, ...]:
+    """Return the values of _WRITTEN."""
     assert row.verdict is not None  # every touched night was judged
     assert row.night.updated_at is not None  # a record always has a stamp
-    return HrvNight(
-        subject_id=family.subject,
-        series_id=series_id,
-        kind=family.kind,
-        night=row.night.night,
-        event_id=row.event_id,
-        record_id=row.night.record_id,
-        sleep_s=row.night.sleep_s,
-        value_ms=row.night.value_ms,
-        rhr_bpm=row.night.rhr_bpm,
-        rr_brpm=row.night.rr_brpm,
-        temp_c=row.night.temp_c,
-        revision_stamp=row.night.updated_at,
-        severity=row.verdict.severity,
-        verdict=verdict_json(verdict=row.verdict),
-        ruleset=row.verdict.ruleset,
+    return (
+        family.subject,
+        series_id,
+        row.night.night,
+        family.kind,
+        row.event_id,
+        row.night.record_id,
+        row.night.sleep_s,
+        row.night.value_ms,
+        row.night.rhr_bpm,
+        row.night.rr_brpm,
+        row.night.temp_c,
+        row.night.updated_at,
+        row.verdict.severity,
+        verdict_json(verdict=row.verdict),
+        row.verdict.ruleset,
+        now,
     )

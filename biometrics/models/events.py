@@ -40,8 +40,9 @@ class BiometricEvent(models.Model):
     connection = models.ForeignKey(
         VendorConnection, on_delete=models.CASCADE, related_name="events"
     )
+    # Without an index of its own, like every key that another index begins with.
     subject = models.ForeignKey(
-        Subject, on_delete=models.CASCADE, related_name="events"
+        Subject, on_delete=models.CASCADE, related_name="events", db_index=False
     )
     vendor = models.CharField(max_length=32)
     record_type = models.CharField(max_length=40)
@@ -88,9 +89,11 @@ class Reading(models.Model):
     event = models.ForeignKey(
         BiometricEvent, on_delete=models.CASCADE, related_name="readings"
     )
-    connection = models.ForeignKey(VendorConnection, on_delete=models.CASCADE)
+    connection = models.ForeignKey(
+        VendorConnection, on_delete=models.CASCADE, db_index=False
+    )
     subject = models.ForeignKey(
-        Subject, on_delete=models.CASCADE, related_name="readings"
+        Subject, on_delete=models.CASCADE, related_name="readings", db_index=False
     )
     record_type = models.CharField(max_length=40)
     record_id = models.CharField(max_length=200)

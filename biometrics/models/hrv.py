@@ -36,7 +36,7 @@ class HrvNight(models.Model):
     """
 
     subject = models.ForeignKey(
-        Subject, on_delete=models.CASCADE, related_name="hrv_nights"
+        Subject, on_delete=models.CASCADE, related_name="hrv_nights", db_index=False
     )
     series_id = models.CharField(max_length=80)
     kind = models.CharField(max_length=8)
@@ -78,7 +78,7 @@ class HrvAlert(models.Model):
 
     id = models.UUIDField(primary_key=True, editable=False)
     subject = models.ForeignKey(
-        Subject, on_delete=models.CASCADE, related_name="hrv_alerts"
+        Subject, on_delete=models.CASCADE, related_name="hrv_alerts", db_index=False
     )
     hrv_night = models.ForeignKey(
         HrvNight, null=True, on_delete=models.SET_NULL, related_name="alerts"

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from biometrics.catalogue import METRICS
-from biometrics.models import BiometricEvent, Reading
+from biometrics.models import BiometricEvent, Reading, bulk
 from biometrics.models.events import EventStatus
 from biometrics.normalise.revisions import Judged, Outcome, Ruling
 
-_READING_KEY = ("connection", "record_type", "record_id", "metric", "context")
-_READING_FIELDS = (
-    "event",
-    "subject",
+_EVENT_COLUMNS = (
+    "id",
+    "delivery_id",
+    "connection_id",
+    "subject_id",
+    "vendor",
+    "record_type",
+    "record_id",
+    "action",
+    "revision_stamp",
+    "content_sha256",
+    "mapping_version",
+    "status",
+    "start",
+    "end",
+    "zone_offset",
+    "local_date",
+    "data",
+    "problems",
+    "created_at",
+)
+_READING_KEY = ("connection_id", "record_type", "record_id", "metric", "context")
+_READING_COLUMNS = (
+    *_READING_KEY,
+    "event_id",
+    "subject_id",
     "value",
     "unit",
     "start",
@@ -25,7 +47,9 @@ _READING_FIELDS = (
 )
 
 
-def store(judged: Judged, *, values: Mapping[UUID, Mapping[str, object]]) -> None:
+def store(
+    judged: Judged, *, values: Mapping[UUID, Mapping[str, object]], now: datetime
+) -> None:
     """Write new and stale events, and make the readings those of what stands.
 
     `values` holds the published value of each new event. Call it in the transaction
@@ -37,44 +61,56 @@ def store(judged: Judged, *, values: Mapping[UUID, Mapping[str, object]]) -> Non
         BiometricEvent.objects.filter(id__in=superseded).update(
             status=EventStatus.SUPERSEDED
         )
-    BiometricEvent.objects.bulk_create(
-        [
-            _event(ruling, data=values.get(ruling.event_id, {}))
+    bulk.insert(
+        BiometricEvent,
+        columns=_EVENT_COLUMNS,
+        rows=[
+            _event(ruling, data=values.get(ruling.event_id, {}), now=now)
             for ruling in judged.rulings
             if ruling.outcome in {Outcome.NEW, Outcome.STALE}
-        ]
+        ],
     )
-    _store_readings([ruling for ruling in judged.new if ruling.stands])
+    standing = [ruling for ruling in judged.new if ruling.stands]
+    bulk.insert(
+        Reading,
+        columns=_READING_COLUMNS,
+        rows=[reading for ruling in standing for reading in _readings(ruling)],
+        replace_on=_READING_KEY,
+    )
     if superseded:
         # The upsert moved what still holds to its new event; this is the rest.
         Reading.objects.filter(event_id__in=superseded).delete()
     _restamp(judged.restamped)
 
 
-def _event(ruling: Ruling, *, data: Mapping[str, object]) -> BiometricEvent:
+def _event(
+    ruling: Ruling, *, data: Mapping[str, object], now: datetime
+) -> tuple[object, ...]:
+    """Return the values of _EVENT_COLUMNS."""
     claim, record = ruling.claim, ruling.claim.statement.record
-    return BiometricEvent(
-        id=ruling.event_id,
-        delivery_id=claim.delivery.id,
-        connection_id=claim.connection.id,
-        subject_id=claim.connection.subject_id,
-        vendor=claim.adapter.slug,
-        record_type=record.record_type,
-        record_id=record.record_id,
-        action=record.action,
-        revision_stamp=ruling.stamp,
-        content_sha256=claim.statement.digest,
-        mapping_version=claim.adapter.mapping_version,
-        status=_status(ruling),
-        start=record.start,
-        end=record.end,
-        zone_offset=record.zone_offset or "",
-        local_date=record.local_date,
-        data=data,
-        problems=[
+    return (
+        ruling.event_id,
+        claim.delivery.id,
+        claim.connection.id,
+        claim.connection.subject_id,
+        claim.adapter.slug,
+        record.record_type,
+        record.record_id,
+        record.action,
+        ruling.stamp,
+        claim.statement.digest,
+        claim.adapter.mapping_version,
+        _status(ruling).value,
+        record.start,
+        record.end,
+        record.zone_offset or "",
+        record.local_date,
+        data,
+        [
             {"field": problem.field, "reason": problem.reason}
             for problem in record.problems
         ],
+        now,
     )
 
 
@@ -84,33 +120,28 @@ def _status(ruling: Ruling) -> EventStatus:
     return EventStatus.CURRENT if ruling.stands else EventStatus.SUPERSEDED
 
 
-def _store_readings(rulings: Sequence[Ruling]) -> None:
-    Reading.objects.bulk_create(
-        [reading for ruling in rulings for reading in _readings(ruling)],
-        update_conflicts=True,
-        unique_fields=_READING_KEY,
-        update_fields=_READING_FIELDS,
-    )
-
-
-def _readings(ruling: Ruling) -> Iterable[Reading]:
+def _readings(ruling: Ruling) -> Iterator[tuple[object, ...]]:
+    """Return the values of _READING_COLUMNS, reading by reading."""
     claim, record = ruling.claim, ruling.claim.statement.record
+    connection, before = claim.connection, (record.record_type, record.record_id)
+    after = (
+        record.start,
+        record.end,
+        record.zone_offset or "",
+        record.local_date,
+        ruling.stamp,
+    )
     for reading in record.readings:
-        yield Reading(
-            event_id=ruling.event_id,
-            connection_id=claim.connection.id,
-            subject_id=claim.connection.subject_id,
-            record_type=record.record_type,
-            record_id=record.record_id,
-            metric=reading.metric.value,
-            context=reading.context or "",
-            value=reading.value,
-            unit=METRICS[reading.metric].unit,
-            start=record.start,
-            end=record.end,
-            zone_offset=record.zone_offset or "",
-            local_date=record.local_date,
-            revision_stamp=ruling.stamp,
+        yield (
+            connection.id,
+            *before,
+            reading.metric.value,
+            reading.context or "",
+            ruling.event_id,
+            connection.subject_id,
+            reading.value,
+            METRICS[reading.metric].unit,
+            *after,
         )
 
 

@@ -24,8 +24,8 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, *record_ids: str) -> None:
     """Let the database refuse these records."""
     real = storing.store
 
-    def store(judged: Any, *, values: Any) -> None:
-        real(judged, values=values)
+    def store(judged: Any, **arguments: Any) -> None:
+        real(judged, **arguments)
         said = {r.claim.statement.record.record_id for r in judged.rulings}
         if said & set(record_ids):
             raise ValueError("a secret value")
