@@ -140,13 +140,13 @@ class Stack:
         return "\n".join(lines)
 
     def _start(self, name: str, argv: list[str]) -> ManagedProcess:
-        log = (self.home / f"{name}.log").open("a")
+        log = self.home / f"{name}.log"
         metrics = self.home / f"metrics-{name}"
         metrics.mkdir(exist_ok=True)
 
         def keep(line: str) -> None:
-            log.write(f"{line}\n")
-            log.flush()
+            with log.open("a") as file:
+                file.write(f"{line}\n")
 
         process = ManagedProcess(
             name=name,
