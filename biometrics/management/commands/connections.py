@@ -1,12 +1,15 @@
-"""Vendor accounts and people: ``manage.py connections add|list|healthkit-token|revoke``."""
+"""Accounts and people: ``manage.py connections add|list|healthkit-token|link|revoke``."""
 
 from __future__ import annotations
 
+import getpass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
+from biometrics import linking
 from biometrics.connections import registry
 from biometrics.errors import BiometricsError
 from biometrics.models import VendorConnection
@@ -28,6 +31,11 @@ class Command(BaseCommand):
         token.add_argument(
             "--create", action="store_true", help="make the person if nobody has it"
         )
+        link = verbs.add_parser("link", help="give an account to another person")
+        link.add_argument("--vendor", choices=sorted(VENDORS), required=True)
+        link.add_argument("--account", required=True)
+        link.add_argument("--subject", required=True, help="label or id of the person")
+        link.add_argument("--reason", required=True)
         revoke = verbs.add_parser("revoke", help="end a connection")
         revoke.add_argument("--vendor", choices=sorted(VENDORS), required=True)
         revoke.add_argument("--account", required=True)
@@ -39,6 +47,7 @@ class Command(BaseCommand):
             "add": self._add,
             "list": self._list,
             "healthkit-token": self._token,
+            "link": self._link,
             "revoke": self._revoke,
         }[options["verb"]]
         try:
@@ -74,14 +83,31 @@ class Command(BaseCommand):
         self.stderr.write("This token is shown once; only its digest is kept:")
         self.stdout.write(registry.issue_healthkit_token(subject))
 
+    def _link(self, options: dict[str, Any]) -> None:
+        subject = registry.find_subject(options["subject"])
+        connection = linking.relink(
+            connection_id=_known(options).id,
+            subject=subject,
+            actor=f"command:{getpass.getuser()}",
+            reason=options["reason"],
+            now=timezone.now(),
+        )
+        self.stdout.write(f"{connection.vendor} now speaks of {subject.label}.")
+
     def _revoke(self, options: dict[str, Any]) -> None:
-        account = (options["vendor"], options["account"])
-        connection = registry.lookup([account]).get(account)
-        if connection is None:
-            message = f"{options['vendor']} has no connection {options['account']!r}."
-            raise CommandError(message)
-        registry.revoke(connection_id=connection.id, reason=options["reason"])
+        registry.revoke(connection_id=_known(options).id, reason=options["reason"])
         self.stdout.write(f"{options['vendor']} {options['account']} is revoked.")
+
+
+def _known(options: dict[str, Any]) -> VendorConnection:
+    account = (options["vendor"], options["account"])
+    connection = registry.lookup([account]).get(account)
+    if connection is None:
+        message = (
+            f"{account[0]} has no connection {account[1]!r}; see connections list."
+        )
+        raise CommandError(message)
+    return connection
 
 
 def _add_arguments(parser: CommandParser) -> None:

@@ -1,0 +1,175 @@
+"""Linking an account to another person, and forgetting a person."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from biometrics import erasure, linking
+from biometrics.audit import ReasonMissingError
+from biometrics.connections.registry import LinkError
+from biometrics.models import (
+    AuditEntry,
+    BiometricEvent,
+    DeliveryDocument,
+    HrvAlert,
+    HrvNight,
+    OutboxMessage,
+    Reading,
+    Subject,
+    VendorConnection,
+    WebhookDelivery,
+)
+from biometrics.outbox import OutboxError
+from tests.pipeline.world import World, night, record, says, sent, states, value
+
+
+@pytest.fixture(autouse=True)
+def _no_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biometrics.nudges.nudge_publishing", lambda _: None)
+
+
+def link(connection: VendorConnection, subject: Subject, world: World) -> None:
+    linking.relink(
+        connection_id=connection.id,
+        subject=subject,
+        actor="ada",
+        reason="it is Grace's ring",
+        now=world.now,
+    )
+
+
+def erase(subject: Subject, world: World, **changes: Any) -> erasure.Erased:
+    return erasure.erase_subject(
+        **{
+            "subject_id": subject.id,
+            "actor": "ada",
+            "reason": "asked for by the person",
+            "now": world.now,
+            **changes,
+        }
+    )
+
+
+class TestLinking:
+    def test_later_events_are_the_other_persons(self, world: World) -> None:
+        world.carry(says(record("before")))
+        connection = VendorConnection.objects.get()
+        former, grace = connection.subject, Subject.objects.create(label="Grace")
+        link(connection, grace, world)
+        world.carry(says(record("after")))
+        before, told, after = sent()
+        assert before.subject == former.id
+        assert (told.subject, after.subject) == (grace.id, grace.id)
+        assert told.headers["ce_type"] == "auren.connection.relinked.v1"
+        assert value(told)["former_subject"] == str(former.id)
+        assert BiometricEvent.objects.get(record_id="before").subject == former
+        assert AuditEntry.objects.get().reason == "it is Grace's ring"
+
+    def test_linking_to_the_same_person_says_so(self, world: World) -> None:
+        world.carry(says(record()))
+        connection = VendorConnection.objects.get()
+        with pytest.raises(LinkError, match="already"):
+            link(connection, connection.subject, world)
+        assert len(sent()) == 1
+
+    def test_the_command_does_it(self, world: World) -> None:
+        grace = Subject.objects.create(label="Grace")
+        ada = Subject.objects.create(label="Ada")
+        VendorConnection.objects.create(subject=ada, vendor="oura", account_id="o1")
+        call_command(
+            "connections",
+            *("link", "--vendor", "oura", "--account", "o1"),
+            *("--subject", "Grace", "--reason", "her ring"),
+            stdout=StringIO(),
+        )
+        assert VendorConnection.objects.get().subject == grace
+
+
+class TestErasing:
+    def test_nothing_about_the_person_stays(self, world: World) -> None:
+        day = world.now.date().isoformat()
+        delivery = world.carry(says(night(day, 20)), reference="client-7")
+        DeliveryDocument.objects.create(
+            delivery=delivery, url="/x", status=200, body=b"{}", fetched_at=world.now
+        )
+        world.carry(says(record()), account="other")
+        other = VendorConnection.objects.get(account_id="other").subject
+        subject = VendorConnection.objects.get(account_id="someone").subject
+        erased = erase(subject, world)
+        assert (erased.connections, erased.deliveries, erased.events) == (1, 1, 1)
+        for model in (BiometricEvent, Reading, HrvNight, HrvAlert, VendorConnection):
+            assert not model.objects.exclude(subject=other).exists()
+        assert list(Subject.objects.all()) == [other]
+        assert not DeliveryDocument.objects.exists()
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.account_id, delivery.body) == (
+            "erased",
+            "",
+            None,
+        )
+        assert "someone" not in delivery.dedupe_key
+
+    def test_every_topic_of_the_person_is_told(self, world: World) -> None:
+        world.carry(says(record()))
+        subject = Subject.objects.get()
+        erase(subject, world)
+        told = sent()
+        assert [m.event_type for m in told] == ["subject.erased"] * 2
+        assert {m.topic for m in told} == {"acme-events", "biometric-alerts"}
+        assert {m.subject for m in told} == {subject.id}
+
+    def test_the_account_never_comes_back(self, world: World) -> None:
+        world.carry(says(record()))
+        erase(Subject.objects.get(), world)
+        late = world.carry(says(record("late")))
+        assert (late.status, late.body) == ("erased", None)
+        assert not Subject.objects.exists()
+
+    def test_what_was_still_due_is_not_worked_on(self, world: World) -> None:
+        world.carry(says(record()))
+        world.store(says(record("due")))
+        erase(Subject.objects.get(), world)
+        world.run()
+        assert states() == {"erased": 2}
+
+    def test_messages_on_their_way_are_waited_for(self, world: World) -> None:
+        world.carry(says(record()))
+        OutboxMessage.objects.update(status="in_batch")
+        with pytest.raises(OutboxError):
+            erase(Subject.objects.get(), world)
+        assert BiometricEvent.objects.exists()
+        assert WebhookDelivery.objects.get().body is not None
+
+    def test_another_persons_past_on_the_same_account_stays(self, world: World) -> None:
+        world.carry(says(record("adas")))
+        connection = VendorConnection.objects.get()
+        ada, grace = connection.subject, Subject.objects.create(label="Grace")
+        link(connection, grace, world)
+        world.carry(says(record("graces")))
+        erase(grace, world)
+        assert BiometricEvent.objects.get().record_id == "adas"
+        kept = VendorConnection.objects.get()
+        assert (kept.subject, kept.status) == (ada, "revoked")
+        assert "someone" not in kept.account_id
+
+    def test_it_needs_a_reason(self, world: World) -> None:
+        world.carry(says(record()))
+        with pytest.raises(ReasonMissingError):
+            erase(Subject.objects.get(), world, reason=" ")
+        assert BiometricEvent.objects.exists()
+
+    def test_the_command_tells_how_much(self, world: World) -> None:
+        world.carry(says(record()))
+        out = StringIO()
+        subject = str(Subject.objects.get().id)
+        call_command("erase_subject", subject, "--reason", "asked for", stdout=out)
+        assert "1 connections, 1 events, 1 messages" in out.getvalue()
+
+    def test_the_command_names_a_wrong_id(self, world: World) -> None:
+        with pytest.raises(CommandError, match="Nobody"):
+            call_command("erase_subject", str(uuid4()), "--reason", "asked for")
