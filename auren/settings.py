@@ -375,6 +375,13 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "biometrics.admin.dashboard.dashboard",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda _request: static("biometrics/icon.svg"),
+        }
+    ],
     "STYLES": [lambda _request: static("biometrics/console.css")],
     "SIDEBAR": {
         "show_search": True,

@@ -8,16 +8,17 @@ order of their ids, so that appending and relaying cannot deadlock.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from biometrics import audit
 from biometrics.errors import BiometricsError
 from biometrics.messages import NewMessage
-from biometrics.models import AuditEntry, OutboxMessage, ParkedQueue, Subject
+from biometrics.models import OutboxMessage, ParkedQueue, Subject
 from biometrics.models.outbox import MessageStatus, Priority
 from biometrics.shards import shard_of
 
@@ -25,6 +26,7 @@ __all__ = [
     "NewMessage",
     "OutboxError",
     "append",
+    "hold_back",
     "lock_person",
     "locked_in_order",
     "park",
@@ -92,12 +94,34 @@ def park(*, subject: UUID, from_id: int, reason: str, now: datetime) -> int:
     ).count()
 
 
+def hold_back(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
+    """Park a person's waiting messages on a person's word; return how many wait now.
+
+    What is already in an open batch still goes out.
+    """
+    with transaction.atomic():
+        lock_person(subject=subject)
+        first = (
+            OutboxMessage.objects.filter(subject=subject, status=MessageStatus.PENDING)
+            .order_by("id")
+            .values_list("id", flat=True)
+            .first()
+        )
+        if first is None:
+            message = f"Nothing of {subject} waits to be published."
+            raise OutboxError(message)
+        count = park(subject=subject, from_id=first, reason=reason, now=now)
+        queue = _parked_queue(subject)
+        _note(queue, "outbox.park", actor=actor, reason=reason, now=now, count=count)
+    return count
+
+
 def retry(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
     """Let a parked person's messages flow again; return how many are due now."""
     with transaction.atomic():
         queue = _parked_queue(subject)
         count = _release(queue)
-        _audit(queue, "outbox.retry", actor=actor, reason=reason, now=now, count=count)
+        _note(queue, "outbox.retry", actor=actor, reason=reason, now=now, count=count)
     return count
 
 
@@ -106,16 +130,13 @@ def skip(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
 
     The message becomes `dead` and keeps the reason. Returns how many are due now.
     """
-    if not reason.strip():
-        message = "Skipping a message needs a reason (--reason)."
-        raise OutboxError(message)
     with transaction.atomic():
         queue = _parked_queue(subject)
         OutboxMessage.objects.filter(
             id=queue.from_id, status=MessageStatus.PARKED
         ).update(status=MessageStatus.DEAD, error=f"skipped: {reason}"[:500])
         count = _release(queue)
-        _audit(queue, "outbox.skip", actor=actor, reason=reason, now=now, count=count)
+        _note(queue, "outbox.skip", actor=actor, reason=reason, now=now, count=count)
     return count
 
 
@@ -230,19 +251,18 @@ def _release(queue: ParkedQueue) -> int:
     return count
 
 
-def _audit(
+def _note(
     queue: ParkedQueue, verb: str, *, actor: str, reason: str, now: datetime, count: int
 ) -> None:
-    detail: Mapping[str, object] = {
-        "from_id": queue.from_id,
-        "parked_because": queue.reason,
-        "released": count,
-    }
-    AuditEntry.objects.create(
-        at=now,
+    audit.note(
         actor=actor,
         verb=verb,
         target=f"subject {queue.subject}",
-        reason=reason[:500],
-        detail=detail,
+        reason=reason,
+        now=now,
+        detail={
+            "from_id": queue.from_id,
+            "parked_because": queue.reason,
+            "messages": count,
+        },
     )

@@ -176,6 +176,18 @@ def has_pending(shard: int) -> bool:
     return _pending(shard).exists()
 
 
+def is_unfinished() -> bool:
+    """Return whether messages are on their way, in shards that no alarm has stopped."""
+    alarms = ShardLease.objects.filter(step=LeaseStep.PUBLISH).exclude(alarm="")
+    return (
+        OutboxMessage.objects.filter(
+            status__in=[MessageStatus.PENDING, MessageStatus.IN_BATCH]
+        )
+        .exclude(shard__in=alarms.values("shard"))
+        .exists()
+    )
+
+
 def _next_messages(shard: int, limits: Limits) -> list[ClaimedMessage]:
     """Return the next messages in the order of publishing, their rows locked.
 

@@ -33,7 +33,14 @@ from resilience import CircuitBreakerOpen, get_breaker
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Outcome", "Relay", "due_publish_shards", "publish_shard"]
+__all__ = [
+    "Outcome",
+    "Relay",
+    "due_publish_shards",
+    "is_unfinished",
+    "open_cluster",
+    "publish_shard",
+]
 
 
 class Relay:
@@ -161,12 +168,22 @@ def due_publish_shards(*, now: datetime) -> list[int]:
     return claims.due_shards(now=now)
 
 
+def is_unfinished() -> bool:
+    """Return whether messages are on their way, in shards that no alarm has stopped."""
+    return claims.is_unfinished()
+
+
+def open_cluster() -> Cluster:
+    """Return the cluster that AUREN_CLUSTER names; nothing is connected yet."""
+    cluster: Cluster = import_string(settings.AUREN_CLUSTER)()
+    return cluster
+
+
 def _current() -> Relay:
     """Return this thread's relay; a fork starts with a new one and leaves the old."""
     if _mine.relay is None or _mine.pid != os.getpid():
-        cluster: Cluster = import_string(settings.AUREN_CLUSTER)()
         _mine.relay = Relay(
-            cluster=cluster,
+            cluster=open_cluster(),
             breaker=get_breaker("kafka"),
             limits=Limits(
                 messages=settings.KAFKA_PUBLISH_BATCH,
