@@ -28,6 +28,7 @@ run: venv
 
 test: venv
 	$(BIN)/pytest
+	$(BIN)/python -m tests.on_postgres
 
 check: venv
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from django.urls import URLPattern
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(ModelAdmin):
     """Shows rows and changes none."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -103,7 +103,7 @@ class BreakerTransitionAdmin(ReadOnlyAdmin):
         """Return the time by the store's clock."""
         return f"{row.at:%Y-%m-%d %H:%M:%S}"
 
-    @display(  # type: ignore[untyped-decorator]
+    @display(
         description="Change",
         label={"open": "danger", "half open": "warning", "closed": "success"},
     )

@@ -172,7 +172,7 @@ def redis_harness(url: str) -> StoreHarness:
     clock.watchers.append(tell)
     tell()
     store = RedisStore(
-        url=url, key_prefix="cb", timeout=2.0, clock=clock, script=clocked_script()
+        url=url, key_prefix="cb", timeout=10.0, clock=clock, script=clocked_script()
     )
 
     def wipe() -> None:
