@@ -87,6 +87,13 @@ def begin(
     return deliveries
 
 
+def take_back(deliveries: Sequence[WebhookDelivery]) -> None:
+    """Undo the note of the beginning for what is still due: the worker did not die."""
+    WebhookDelivery.objects.filter(
+        DUE_DELIVERY, id__in=[d.id for d in deliveries], unfinished__gt=0
+    ).update(unfinished=F("unfinished") - 1)
+
+
 def documents_of(delivery_ids: Sequence[int]) -> dict[int, list[ApiResponse]]:
     """Return what was fetched before for these deliveries and is still kept."""
     found: dict[int, list[ApiResponse]] = {}

@@ -1,16 +1,15 @@
 """Steps 4 to 7 in their order: the only module that knows it.
 
-Fetch what notifications announce (no transaction open), read every delivery in memory,
-then, in one transaction for the batch: find the people and lock them, rule on revisions,
-judge, store, append to the outbox, note the end of each delivery. Whatever goes wrong
-with one delivery parks that one alone.
+Fetch what notifications announce (no transaction open), read every delivery, then, in
+one transaction for the batch: find and lock the people, rule on revisions, judge, store,
+append to the outbox, note each end. What goes wrong with one delivery parks it alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -20,12 +19,13 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 
 from biometrics import deliveries, enrich, leases, metrics, outbox
 from biometrics.alerts.configured import configured_ruleset
-from biometrics.alerts.evaluate import Evaluation, Said, evaluate
+from biometrics.alerts.evaluate import Said, evaluate
 from biometrics.announcing import Announcer
 from biometrics.connections import changes, client, grants, people, registry
 from biometrics.items import Item, ending_of, open_item, stranded
 from biometrics.leases import Lease, LeaseLostError
 from biometrics.messages import NewMessage
+from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
 from biometrics.models.outbox import LeaseStep
 from biometrics.normalise import revisions, storing
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 _MAX_ROWS = 500
 _MAX_BYTES = 8 * 1024 * 1024
+# PostgreSQL: lock not available, deadlock detected, serialization failure.
+_CONTENDED = frozenset({"55P03", "40P01", "40001"})
+_NOT_ITS_FAULT = (OperationalError, InterfaceError, LeaseLostError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +67,18 @@ def process_shard(
     """Carry due deliveries of a shard to the outbox, batch by batch, for `budget_s`.
 
     Does nothing while another holder works on the shard. Raises OperationalError or
-    InterfaceError when the database is away; what was not committed is done again.
+    InterfaceError while the database is away; what was not committed is done again.
     """
-    started = now()
-    lease = leases.take(step=LeaseStep.PROCESS, shard=shard, now=started)
+    started, lease = now(), None
+    with _patient(shard):
+        lease = leases.take(step=LeaseStep.PROCESS, shard=shard, now=started)
     if lease is None:
         return ProcessOutcome()
     run = _Run(lease=lease, now=now)
     try:
-        while run.batch() and (now() - started).total_seconds() < budget_s:
-            pass
+        with _patient(shard):
+            while run.batch() and (now() - started).total_seconds() < budget_s:
+                pass
     except LeaseLostError:
         logger.warning("process.lease_lost", extra={"shard": shard})
     finally:
@@ -87,6 +92,17 @@ def process_shard(
         urgent_shards=frozenset(run.urgent_shards),
         more_due=deliveries.is_due(shard=shard, now=now()),
     )
+
+
+@contextlib.contextmanager
+def _patient(shard: int) -> Iterator[None]:
+    """Leave quietly when somebody held a lock for too long: the next run is luckier."""
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", None) not in _CONTENDED:
+            raise
+        logger.info("process.contended", extra={"shard": shard})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,6 +128,17 @@ class _Run:
             )
         if not rows:
             return False
+        try:
+            self._work(rows)
+        except _NOT_ITS_FAULT:
+            # The worker lives, so this was no death; best effort, as the database goes.
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                deliveries.take_back(rows)
+            raise
+        self.done += len(rows)
+        return True
+
+    def _work(self, rows: Sequence[WebhookDelivery]) -> None:
         kept = deliveries.documents_of([row.id for row in rows])
         items = [open_item(row, documents=kept.get(row.id)) for row in rows]
         # What is here already does not wait for what a vendor has yet to answer.
@@ -119,8 +146,6 @@ class _Run:
         announced = [item for item in items if item.is_to_fetch]
         self._fetch(announced)
         self._carry(announced)
-        self.done += len(rows)
-        return True
 
     def _fetch(self, items: Sequence[Item]) -> None:
         """Take step 4."""
@@ -157,7 +182,7 @@ class _Run:
                 item.understood = understand(item.stored, adapter=item.adapter)
         try:
             self._write(items)
-        except (OperationalError, InterfaceError, LeaseLostError):
+        except _NOT_ITS_FAULT:
             raise
         # Whatever a row does to us, it must not keep the others waiting.
         except Exception as error:  # noqa: BLE001
@@ -236,7 +261,6 @@ def _store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
     messages = announcer.messages(speaking, judged=judged)
     storing.store(judged, values=announcer.values, now=now)
     evaluation.save(now=now)
-    _count(judged, evaluation)
     return messages
 
 
@@ -274,11 +298,3 @@ def _said(judged: Judged) -> list[Said]:
         for ruling in judged.new
         if ruling.stands
     ]
-
-
-def _count(judged: Judged, evaluation: Evaluation) -> None:
-    for ruling in judged.rulings:
-        adapter, record = ruling.claim.adapter, ruling.claim.statement.record
-        metrics.EVENTS.labels(adapter.slug, record.record_type, ruling.outcome).inc()
-    for told in evaluation.told:
-        metrics.ALERTS.labels(told.event.kind, told.event.severity).inc()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from biometrics import metrics
 from biometrics.alerts import alert_rows, night_rows
 from biometrics.alerts.assessment import Assessed, assess
 from biometrics.alerts.emission import AlertEvent, emit
@@ -54,6 +55,8 @@ class Evaluation:
             key = (alert.subject_id, alert.series_id, alert.night)
             alert.hrv_night_id = nights.get(key)
         alert_rows.save(alerts)
+        for told in self.told:
+            metrics.ALERTS.labels(told.event.kind, told.event.severity).inc()
 
 
 def evaluate(said: Sequence[Said], *, ruleset: Ruleset, now: datetime) -> Evaluation:

@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 _POLL_S = 0.2
 _LONGEST_POLL_S = 12.0
 _MAX_ANSWER = 64 * 1024
+# Well within the claim, whatever VENDOR_TIMEOUT_S allows for documents.
+_TIMEOUT = aiohttp.ClientTimeout(total=10.0)
 # Shorter lives than this are taken for a mistake of the vendor, not for a plan.
 _SHORTEST_LIFE_S = 30.0
 
@@ -119,7 +121,7 @@ class Refresher:
         asked_at = self._now()
         try:
             async with self._http.post(
-                endpoint.url, data=form, allow_redirects=False
+                endpoint.url, data=form, allow_redirects=False, timeout=_TIMEOUT
             ) as response:
                 body = await response.content.read(_MAX_ANSWER)
                 status, headers = response.status, response.headers

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
+from biometrics import metrics
 from biometrics.catalogue import METRICS
 from biometrics.models import BiometricEvent, Reading, bulk
 from biometrics.models.events import EventStatus
@@ -81,6 +82,10 @@ def store(
         # The upsert moved what still holds to its new event; this is the rest.
         Reading.objects.filter(event_id__in=superseded).delete()
     _restamp(judged.restamped)
+    for ruling in judged.rulings:
+        claim = ruling.claim
+        record_type = claim.statement.record.record_type
+        metrics.EVENTS.labels(claim.adapter.slug, record_type, ruling.outcome).inc()
 
 
 def _event(

@@ -216,6 +216,9 @@ class TestLeases:
             patched.setattr(storing, "store", away)
             with pytest.raises(OperationalError):
                 world.run()
+            for _ in range(3):
+                with pytest.raises(OperationalError):
+                    world.run()
         assert states() == {"pending": 1}
         assert due_process_shards(now=world.now)
         world.run()

@@ -8,12 +8,13 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import connections, transaction
 
 from biometrics import leases
 from biometrics.connections.registry import lock_subjects
 from biometrics.models import OutboxMessage, Subject, VendorConnection
-from biometrics.pipeline import process_shard
+from biometrics.pipeline import ProcessOutcome, process_shard
 from tests.pipeline.world import World, record, says, states, value
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,3 +94,31 @@ def test_locking_many_people_twice_at_once_does_not_deadlock(world: World) -> No
                 lock_subjects(ids)
 
     at_once(partial(lock, people), partial(lock, people[::-1]))
+
+
+# SQLite has one writer; there is no lock of a row to wait for.
+if "sqlite" not in settings.DATABASES["default"]["ENGINE"]:
+
+    def test_a_person_who_is_locked_for_long_delays_and_parks_nothing(
+        world: World,
+    ) -> None:
+        world.carry(says(record("first")))
+        delivery = world.store(says(record("second")))
+        with ThreadPoolExecutor(1) as pool:
+
+            def process() -> ProcessOutcome:
+                try:
+                    return process_shard(
+                        shard=delivery.shard, now=world.clock, budget_s=60
+                    )
+                finally:
+                    connections.close_all()
+
+            with transaction.atomic():
+                lock_subjects(Subject.objects.values_list("id", flat=True))
+                outcome = pool.submit(process).result(timeout=30)
+        assert outcome.more_due
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.unfinished) == ("pending", 0)
+        world.run()
+        assert states() == {"processed": 2}
