@@ -28,7 +28,7 @@ for _name, _value in _DEFAULTS.items():
 
 from auren.settings import *
 
-DATABASES = {**DATABASES}  # type: ignore[has-type]
+DATABASES = {**DATABASES}
 DATABASES["default"]["TEST"] = (
     {"NAME": str(_HOME / "test.sqlite3")}
     if "sqlite" in str(DATABASES["default"]["ENGINE"])

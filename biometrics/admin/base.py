@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from django.contrib.admin import ShowFacets
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
@@ -68,7 +69,7 @@ def list_link(model: type[Model], text: object, **query: object) -> SafeString:
     """Return a link to a filtered list."""
     opts = model._meta  # noqa: SLF001
     url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
-    terms = "&".join(f"{key}={value}" for key, value in query.items())
+    terms = urlencode(query)
     return format_html('<a class="text-link" href="{}?{}">{}</a>', url, terms, text)
 
 
@@ -113,8 +114,7 @@ def bullets(items: list[SafeString | str]) -> SafeString | str:
     """Return items one below the other, a dash for none."""
     if not items:
         return NOTHING
-    joined = SafeString("<br>").join(items)
-    return format_html("{}", joined)
+    return format_html_join(SafeString("<br>"), "{}", ((item,) for item in items))
 
 
 def first(rows: QuerySet[ModelT], limit: int = 50) -> list[ModelT]:

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
@@ -140,7 +141,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
         """Show what the vendor's API gave for it."""
         return bullets(
             [
-                SafeString("<br>").join([str(document), pretty_bytes(document.body)])
+                format_html("{}<br>{}", document, pretty_bytes(document.body))
                 for document in first(row.documents.order_by("id"), 10)
             ]
         )
