@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
-from biometrics import parked
+from biometrics import parked, replay
 from biometrics.admin.base import (
     NOTHING,
     ReadOnlyAdmin,
@@ -53,7 +53,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     search_fields = ("public_id__exact", "account_id__exact", "dedupe_key__exact")
     search_help_text = "Delivery id, vendor account or trace id, whole."
     ordering = ("-id",)
-    actions = ("retry_parked",)
+    actions = ("retry_parked", "replay_selected")
     fieldsets = (
         (
             None,
@@ -159,6 +159,48 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
             act=_retry,
         )
         return confirm(self, request, queryset, verb)
+
+    @action(description="Replay with today's mapping", permissions=["operate"])
+    def replay_selected(
+        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
+    ) -> HttpResponse | None:
+        """Show what would change, ask for a reason, then read the bytes again."""
+        verb = Verb(
+            name="replay_selected",
+            title="Replay",
+            effect="The stored bytes of the selected deliveries are read again with "
+            "today's mapping. Only what says something new is stored and published.",
+            act=_replay,
+            plan=_plan,
+        )
+        return confirm(self, request, queryset, verb)
+
+
+def _selection(rows: QuerySet[Any]) -> replay.Selection:
+    return replay.Selection(ids=list(rows.values_list("public_id", flat=True)))
+
+
+def _plan(rows: QuerySet[Any]) -> list[str]:
+    """Tell by vendor and record type what the replay would find."""
+    found = replay.preview(_selection(rows))
+    fates = [f"{v}: {n} {fate}" for (v, fate), n in sorted(found.deliveries.items())]
+    records = [
+        f"{vendor} {record_type}: {n} {outcome}"
+        for (vendor, record_type, outcome), n in sorted(found.records.items())
+    ]
+    return [*fates, *records] or [
+        "None of them can be replayed (no bytes, or waiting)."
+    ]
+
+
+def _replay(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+    counted = replay.replay(
+        _selection(rows),
+        actor=request.user.get_username(),
+        reason=reason,
+        now=timezone.now(),
+    )
+    return f"{sum(counted.values())} deliveries are read again."
 
 
 def _retry(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:

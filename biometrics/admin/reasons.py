@@ -26,12 +26,16 @@ class ReasonForm(forms.Form):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """A bulk verb. `effect` is the sentence shown before it is done."""
+    """A bulk verb. `effect` is the sentence shown before it is done.
+
+    `plan`, where there is one, tells in lines what it would change with these rows.
+    """
 
     name: str
     title: str
     effect: str
     act: Callable[[HttpRequest, QuerySet[Any], str], str]
+    plan: Callable[[QuerySet[Any]], list[str]] | None = None
 
 
 def confirm(
@@ -49,6 +53,7 @@ def confirm(
         "verb": verb,
         "form": form,
         "count": rows.count(),
+        "plan": verb.plan(rows) if verb.plan is not None else [],
         "ids": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "opts": admin.model._meta,  # noqa: SLF001

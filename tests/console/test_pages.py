@@ -227,6 +227,21 @@ def test_a_parked_delivery_is_retried_after_a_reason(
     assert (entry.actor, entry.reason) == ("ops", "mapping fixed")
 
 
+def test_a_delivery_is_replayed_after_a_plan_and_a_reason(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    pk = world.webhookdelivery.pk
+    asked = act(admin_client, "webhookdelivery", "replay_selected", pk)
+    text = asked.content.decode()
+    assert "terra: 1" in text
+    assert WebhookDelivery.objects.get(pk=pk).status == "parked"
+
+    act(admin_client, "webhookdelivery", "replay_selected", pk, reason="new mapping")
+    assert WebhookDelivery.objects.get(pk=pk).status == "pending"
+    entry = AuditEntry.objects.get(verb="delivery.replay")
+    assert (entry.actor, entry.reason) == ("ops", "new mapping")
+
+
 def test_an_alert_is_acknowledged_with_what_was_found(
     admin_client: Client, world: SimpleNamespace
 ) -> None:
