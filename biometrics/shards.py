@@ -12,6 +12,6 @@ def shard_of(*parts: str) -> int:
 
     Equal parts give the same shard in every process and release, as long as SHARDS stays.
     """
-    digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
+    digest = blake2b("\0".join(parts).encode()).digest()
     shards: int = settings.SHARDS
-    return int.from_bytes(digest) % shards
+    return int.from_bytes(digest[:8]) % shards
