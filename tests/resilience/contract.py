@@ -10,7 +10,6 @@ import pytest
 
 from resilience.breaker import CircuitBreaker
 from resilience.errors import CircuitBreakerOpen
-from resilience.permit import Permit
 from resilience.states import Action, Mode, State
 from tests.resilience.clockwork import (
     BizChildError,
@@ -159,17 +158,17 @@ class BreakerContract:
         slow, quick = (
             harness.breaker(failure_threshold=1, success_threshold=1) for _ in "ab"
         )
-        late = slow.acquire()
+        late, later = slow.acquire(), slow.acquire()
         trip(quick)
         late.settle(None)
         assert harness.state() is OPEN
 
-        # Even when the circuit is being tried again: the late call was not the probe.
-        also_late = Permit(slow, late.era, harness.clock(), late.token)
+        # Nor does one count in the next closed era, for good or ill.
         harness.clock.advance(60)
-        quick.acquire()
-        also_late.settle(None)
-        assert harness.state() is HALF_OPEN
+        succeed(quick)
+        assert harness.state() is CLOSED
+        later.settle(BoomError())
+        assert harness.state() is CLOSED
 
     # Half open
 
@@ -239,6 +238,16 @@ class BreakerContract:
         assert release.is_set()
         assert len(ran) == 1
         assert [error.state for error in rejected] == ["half_open"] * 7
+
+    def test_h2_another_process_is_refused_while_undecided(
+        self, harness: StoreHarness
+    ) -> None:
+        one, other = (harness.breaker(failure_threshold=1) for _ in "ab")
+        trip(one)
+        harness.clock.advance(60)
+
+        assert one.acquire().probe
+        assert not harness.admitted(other)
 
     def test_h3_the_second_success_closes(self, harness: StoreHarness) -> None:
         breaker = harness.breaker(failure_threshold=1, success_threshold=2)
