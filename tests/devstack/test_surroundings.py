@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from cryptography.fernet import Fernet
 
 from auren.devstack import surroundings
 from auren.devstack.surroundings import State, adopt, environment, read, write
+
+
+@pytest.fixture(autouse=True)
+def _environment_comes_back() -> Iterator[None]:
+    """Undo what a command that joins a running stack puts into the environment."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ SECRETS = {
     "whoop": "e2e-whoop-secret",
     "terra": "e2e-terra-secret",
 }
+OURS = ("AUREN_", "KAFKA_", "RESILIENCE_", "DATABASE_", "REDIS_")
 _START_S = 60.0
 
 
@@ -63,8 +64,10 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         base = f"http://127.0.0.1:{self.vendors_port}"
+        # What other tests left in the environment is not this bridge's.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
         return {
-            **os.environ,
+            **inherited,
             "DJANGO_SETTINGS_MODULE": "auren.settings",
             "AUREN_MODE": "development",
             "SECRET_KEY": "e2e-" + "0123456789" * 6,
