@@ -134,7 +134,9 @@ class Relay:
         self._own.discard()
         self._verified.clear()
         self._database_id = None
-        connection.close_if_unusable_or_obsolete()
+        # A caller's transaction, if there is one, is the caller's to end.
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 class _Mine(threading.local):

@@ -76,6 +76,7 @@ class Turn:
         self._go_on = go_on
         self._lease: Lease | None = None
         self._claim: Claim | None = None
+        self._is_clear = False
         self._published = 0
         self._more_due = False
 
@@ -99,7 +100,7 @@ class Turn:
         state = self._take(producer)
         if state is None:
             return Outcome(state="busy")
-        if not self._is_settled(state):
+        if not self._is_clear:
             self._clear_up(state)
             producer = self._producer()
             with leases.transact():
@@ -127,7 +128,8 @@ class Turn:
             if state is None:
                 return None
             self._lease = state.lease
-            if self._is_settled(state):
+            self._is_clear = self._is_settled(state)
+            if self._is_clear:
                 self._next(producer)
         return state
 
