@@ -18,15 +18,32 @@ _TEMPLATE = "auren_template"
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """On PostgreSQL run only what depends on Django's database: the rest has run."""
-    if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
-        return
-    chosen = [item for item in items if _uses_database(item)]
-    config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
-    items[:] = chosen
+    """Leave out what does not apply, instead of skipping it at each run.
+
+    On PostgreSQL only what depends on Django's database runs: the rest has run. A
+    contract class names the tests that its subject cannot have in `inapplicable()`.
+    """
+    on_sqlite = "sqlite" in settings.DATABASES["default"]["ENGINE"]
+    left_out = [
+        item
+        for item in items
+        if _is_inapplicable(item) or not (on_sqlite or _uses_database(item))
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
+
+
+def _is_inapplicable(item: pytest.Item) -> bool:
+    contract = getattr(item, "cls", None)
+    if contract is None or not hasattr(contract, "inapplicable"):
+        return False
+    return getattr(item, "originalname", item.name) in contract.inapplicable()
 
 
 def _uses_database(item: pytest.Item) -> bool:
+    if getattr(getattr(item, "cls", None), "sqlite_only", False):
+        return False
     fixtures = getattr(item, "fixturenames", ())
     return item.get_closest_marker("django_db") is not None or any(
         name in fixtures for name in ("db", "transactional_db")

@@ -128,10 +128,7 @@ class StoreContract:
 
 @pytest.mark.django_db(transaction=True)
 class TestSqliteStore(StoreContract):
-    @pytest.fixture(autouse=True)
-    def _sqlite_only(self) -> None:
-        if connection.vendor != "sqlite":
-            pytest.skip("this run's database is PostgreSQL; SQLite has its own run")
+    sqlite_only = True
 
     def store(self) -> IntakeStore:
         name = settings.DATABASES["default"]["NAME"]
