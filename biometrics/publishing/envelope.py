@@ -60,6 +60,7 @@ def event_messages(
     chosen = priority or _PRIORITY[severity]
     headers = record_headers(
         ce_type=ce_type,
+        schema="biometric-record",
         event_type=event_type,
         vendor=vendor,
         subject=subject,
@@ -111,6 +112,7 @@ def alert_message(
     ce_id = uuid5(alert_id, str(revision))
     headers = record_headers(
         ce_type=f"auren.alert.hrv.{kind}.v1",
+        schema="hrv-alert",
         event_type=event_type,
         vendor=vendor,
         subject=subject,
@@ -177,6 +179,7 @@ def connection_message(
     return _plain(
         ce_id=change_id,
         ce_type=f"auren.connection.{change}.v1",
+        schema="connection",
         event_type=f"connection.{change}",
         vendor=vendor,
         subject=subject,
@@ -194,6 +197,7 @@ def subject_erased_message(
     return _plain(
         ce_id=uuid5(subject, f"erased {topic}"),
         ce_type="auren.subject.erased.v1",
+        schema="subject-erased",
         event_type="subject.erased",
         vendor="auren",
         subject=subject,
@@ -208,6 +212,7 @@ def _plain(
     *,
     ce_id: UUID,
     ce_type: str,
+    schema: str,
     event_type: str,
     vendor: str,
     subject: UUID,
@@ -218,6 +223,7 @@ def _plain(
 ) -> NewMessage:
     headers = record_headers(
         ce_type=ce_type,
+        schema=schema,
         event_type=event_type,
         vendor=vendor,
         subject=subject,

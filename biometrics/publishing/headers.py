@@ -20,9 +20,15 @@ CONTENT_TYPE = "application/json"
 CLASSIFICATION = "restricted"
 
 
+def schema_uri(name: str) -> str:
+    """Return the name under which `schemas` describes a kind of value."""
+    return f"urn:auren:schema:{name}:1"
+
+
 def record_headers(
     *,
     ce_type: str,
+    schema: str,
     event_type: str,
     vendor: str,
     subject: UUID,
@@ -40,7 +46,7 @@ def record_headers(
         "ce_type": ce_type,
         "ce_time": utc_text(time),
         "ce_subject": person,
-        "ce_dataschema": f"urn:auren:schema:{ce_type}",
+        "ce_dataschema": schema_uri(schema),
         "ce_partitionkey": person,
         "ce_dataclassification": CLASSIFICATION,
         "content-type": CONTENT_TYPE,
