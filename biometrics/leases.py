@@ -7,7 +7,8 @@ that slept past its time cannot write any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,7 +57,7 @@ def transact() -> Iterator[None]:
 
 
 def take(
-    *, step: LeaseStep, shard: int, now: datetime, seconds: float = LEASE_SECONDS
+    *, step: LeaseStep, shard: int, now: datetime, seconds: float | None = None
 ) -> Lease | None:
     """Take the lease when it is free or has run out, None when somebody holds it."""
     with transact():
@@ -64,12 +65,13 @@ def take(
 
 
 def take_within(
-    *, step: LeaseStep, shard: int, now: datetime, seconds: float = LEASE_SECONDS
+    *, step: LeaseStep, shard: int, now: datetime, seconds: float | None = None
 ) -> Lease | None:
     """Take the lease like `take`, inside a transaction of the caller's."""
+    length = LEASE_SECONDS if seconds is None else seconds
     row = ShardLease.objects.filter(step=step, shard=shard)
     free = row.filter(until__lte=now)
-    changes = {"token": F("token") + 1, "until": now + timedelta(seconds=seconds)}
+    changes = {"token": F("token") + 1, "until": now + timedelta(seconds=length)}
     taken = free.update(**changes)
     if not taken and not row.exists():
         ensure()
@@ -80,14 +82,15 @@ def take_within(
 
 
 def hold(
-    *, lease: Lease, now: datetime, seconds: float = LEASE_SECONDS, **changes: object
+    *, lease: Lease, now: datetime, seconds: float | None = None, **changes: object
 ) -> None:
     """Prove and prolong the lease: the first write of every transaction of a holder.
 
     `changes` are further columns of the row. Raises LeaseLostError; the caller's
     transaction must then not commit. The row stays locked until that transaction ends.
     """
-    if not _write(lease, now, seconds, changes):
+    length = LEASE_SECONDS if seconds is None else seconds
+    if not _write(lease, now, length, changes):
         message = f"The lease on {lease.step} shard {lease.shard} was taken over."
         raise LeaseLostError(message)
 
@@ -101,6 +104,27 @@ def release(
     """
     # A little in the past: the next taker's clock may be a moment behind ours.
     return _write(lease, now, after or -_BEHIND_S, changes)
+
+
+def shared_clock(*, own: Callable[[], datetime]) -> Callable[[], datetime]:
+    """Return a clock that shows the database's time, by one question to it.
+
+    Leases of several hosts are compared with each other: a host whose own clock is
+    wrong must neither take them too early nor hold them too long. SQLite means one host,
+    whose `own` clock is returned.
+    """
+    if connection.vendor != "postgresql":
+        return own
+    with connection.cursor() as cursor:
+        asked = time.monotonic()
+        cursor.execute("SELECT clock_timestamp()")
+        (started,) = cursor.fetchone()
+
+    def now() -> datetime:
+        moment: datetime = started + timedelta(seconds=time.monotonic() - asked)
+        return moment
+
+    return now
 
 
 def ensure() -> None:

@@ -25,6 +25,7 @@ from biometrics.publishing.producers import (
     Receipt,
     UnreachableError,
 )
+from biometrics.publishing.producers.connecting import closed_on_failure
 from biometrics.publishing.producers.kafka_config import KafkaConfig
 from biometrics.publishing.producers.kafka_errors import Meaning, meaning_of, translated
 
@@ -75,9 +76,11 @@ class KafkaRecordProducer:
         self._progress_topic = config.progress_topic
         self._max_bytes = config.max_request_size
         self._known: dict[str, set[int]] = {}
-        self._client = _Client(
-            **config.producer_options(transactional_id=transactional_id)
-        )
+        with closed_on_failure() as connect:
+            self._client = _Client(
+                **config.producer_options(transactional_id=transactional_id),
+                kafka_client=connect,
+            )
         # At exit the process just goes: a clean end has nothing in flight, and after
         # any other one the successor fences us.
         self._client._unregister_cleanup()  # noqa: SLF001

@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 
 from biometrics.errors import PublishError
 from biometrics.publishing.producers import Progress, UnreachableError
+from biometrics.publishing.producers.connecting import closed_on_failure
 from biometrics.publishing.producers.kafka import KafkaRecordProducer, progress_group
 from biometrics.publishing.producers.kafka_config import KafkaConfig
 from biometrics.publishing.producers.kafka_errors import Meaning, meaning_of, translated
@@ -46,14 +47,7 @@ class KafkaCluster:
         """Return the shard's committed progress, None when there is none."""
         _check_time(deadline, doing="reading progress")
         try:
-            consumer = KafkaConsumer(
-                **self._config.client_options(),
-                group_id=progress_group(shard),
-                # Makes the broker answer with stable offsets only.
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                metrics_enabled=False,
-            )
+            consumer = self._reader(shard)
         except (KafkaError, OSError) as error:
             raise _unreachable(error, doing="reading progress") from error
         try:
@@ -69,6 +63,18 @@ class KafkaCluster:
         if found is None:
             return None
         return Progress(shard=shard, seq=found.offset, database_id=found.metadata)
+
+    def _reader(self, shard: int) -> KafkaConsumer:
+        with closed_on_failure() as connect:
+            return KafkaConsumer(
+                **self._config.client_options(),
+                group_id=progress_group(shard),
+                # Makes the broker answer with stable offsets only.
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                metrics_enabled=False,
+                kafka_client=connect,
+            )
 
 
 def _check_time(deadline: float, *, doing: str) -> None:

@@ -10,6 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
 from biometrics.publishing.producers import UnreachableError
+from biometrics.publishing.producers.connecting import closed_on_failure
 from biometrics.publishing.producers.kafka_config import KafkaConfig
 from biometrics.publishing.producers.kafka_errors import Meaning, meaning_of, translated
 from biometrics.publishing.topics import TopicSpec
@@ -131,7 +132,8 @@ def _admin(config: KafkaConfig | None) -> Iterator[KafkaAdminClient]:
     options = (config or KafkaConfig.from_settings()).client_options()
     admin = None
     try:
-        admin = KafkaAdminClient(**options)
+        with closed_on_failure() as connect:
+            admin = KafkaAdminClient(**options, kafka_client=connect)
         yield admin
     except KafkaError as error:
         if meaning_of(error) is Meaning.MISCONFIGURED:
