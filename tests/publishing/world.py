@@ -212,6 +212,13 @@ class World:
         self.clock = Clock()
         self.sent: defaultdict[UUID, list[bytes]] = defaultdict(list)
         self.person = self.new_person()
+        self._hooks: list[Hooks] = []
+
+    def close(self) -> None:
+        """End every producer that a worker of this world still has."""
+        for hooks in self._hooks:
+            if hooks.producer is not None:
+                hooks.producer.discard()
 
     def new_person(self) -> UUID:
         """Return a new person of shard 0 (the tests run with one shard)."""
@@ -253,6 +260,7 @@ class World:
 
     def worker(self, *, batch: int = 500, value_bytes: int = 2**25) -> Worker:
         hooks, breaker = Hooks(), NoBreaker()
+        self._hooks.append(hooks)
         relay = Relay(
             cluster=HookedCluster(self.cluster, hooks),
             breaker=breaker,

@@ -1,0 +1,198 @@
+"""The interleavings that matter most, on the real broker."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+
+from auren.devstack.kafka import EmbeddedKafka
+from biometrics.models import ParkedQueue
+from biometrics.publishing.producers import DoubtError
+from biometrics.publishing.producers.kafka_cluster import KafkaCluster
+from tests.publishing.clusters import kafka_config
+from tests.publishing.records import read_all
+from tests.publishing.test_poison import people, work_until_done
+from tests.publishing.world import Death, World
+from tests.services import create_topic
+
+pytestmark = pytest.mark.kafka
+
+Visible = Callable[[], dict[UUID, list[bytes]]]
+
+
+def make_world(servers: str) -> World:
+    """Create the topics of one test."""
+    mark = uuid.uuid4().hex[:8]
+    create_topic(servers, name=f"progress-{mark}", partitions=1)
+    create_topic(servers, name=f"events-{mark}", config={"max.message.bytes": "50000"})
+    cluster = KafkaCluster(kafka_config(servers, progress_topic=f"progress-{mark}"))
+    return World(cluster, topic=f"events-{mark}")
+
+
+def seen_by(servers: str, world: World) -> dict[UUID, list[bytes]]:
+    """Return what a read_committed reader sees of each person, in order."""
+    seen: dict[UUID, list[bytes]] = {}
+    for _, key, value, _ in read_all(servers, topic=world.topic):
+        seen.setdefault(UUID(key.decode()), []).append(value)
+    return seen
+
+
+@pytest.fixture
+def real(db: None, one_shard: None, kafka: str) -> Iterator[World]:
+    """Return a world over the real broker."""
+    world = make_world(kafka)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def visible(kafka: str, real: World) -> Visible:
+    return lambda: seen_by(kafka, real)
+
+
+def test_records_appear_once_and_in_order(real: World, visible: Visible) -> None:
+    people(real, 20, each=5)
+    assert real.worker(batch=7).work().published == 100
+    assert visible() == real.sent
+
+
+@pytest.mark.parametrize("point", ["after stage", "after commit"])
+def test_a_successor_ends_what_a_dead_relay_began(
+    real: World, visible: Visible, point: str
+) -> None:
+    real.append(10)
+    dead = real.worker()
+    dead.hooks.sleeps = True
+    with pytest.raises(Death):
+        dead.dies_at(point).work()
+    real.lease_runs_out()
+    real.append(3)
+
+    real.worker().work()
+
+    assert visible() == real.sent
+    assert real.statuses() == {"published": 13}
+
+
+@pytest.mark.parametrize("wakes_at", ["before fence", "before read", "before stage"])
+def test_a_zombie_with_an_open_transaction_wakes_during_the_takeover(
+    real: World, visible: Visible, wakes_at: str
+) -> None:
+    real.append(10)
+    zombie = real.worker()
+    zombie.hooks.sleeps = True
+    with pytest.raises(Death):
+        zombie.dies_at("before commit").work()
+    real.lease_runs_out()
+    woken: list[str] = []
+
+    def wake() -> None:
+        try:
+            zombie.hooks.commit()
+            woken.append("committed")
+        except DoubtError:
+            woken.append("refused")
+
+    real.worker().at(wakes_at, wake).work()
+
+    assert woken == ["committed" if wakes_at == "before fence" else "refused"]
+    assert visible() == real.sent
+
+
+def test_two_that_fence_the_same_id_do_not_disturb_each_other(
+    real: World, visible: Visible
+) -> None:
+    real.append(10)
+    dead = real.worker()
+    dead.hooks.sleeps = True
+    with pytest.raises(Death):
+        dead.dies_at("before commit").work()
+    real.lease_runs_out()
+    first, second = real.worker(), real.worker()
+
+    def both() -> None:
+        real.lease_runs_out()
+        second.work()
+
+    first.at("after fence", both).work()
+
+    assert visible() == real.sent
+
+
+def test_a_relay_recovers_its_own_shard_after_a_doubt(
+    real: World, visible: Visible
+) -> None:
+    real.append(5)
+    worker = real.worker()
+
+    def lose() -> None:
+        raise DoubtError("no answer")
+
+    worker.at("before commit", lose).work()
+    real.lease_runs_out()
+    real.append(5)
+    assert worker.work().published == 10
+    assert visible() == real.sent
+
+
+def test_poison_stops_one_person_and_nobody_else(real: World, visible: Visible) -> None:
+    healthy = people(real, 15, each=2)
+    real.append(1)
+    real.append(1, value=random.Random(1).randbytes(60_000))
+    real.append(1)
+
+    work_until_done(real)
+
+    seen = visible()
+    assert all(seen[person] == real.sent[person] for person in healthy)
+    assert seen[real.person] == real.sent[real.person][:1]
+    assert ParkedQueue.objects.get().subject == real.person
+    assert real.statuses() == {"published": 31, "parked": 2}
+
+
+def test_the_broker_is_killed_during_the_fence(
+    db: None, one_shard: None, own_kafka: EmbeddedKafka
+) -> None:
+    world = make_world(own_kafka.bootstrap_servers)
+    world.append(10)
+    dead = world.worker()
+    dead.hooks.sleeps = True
+    with pytest.raises(Death):
+        dead.dies_at("before commit").work()
+    world.lease_runs_out()
+    successor = world.worker()
+
+    outcome = successor.at("before fence", own_kafka.kill9).work()
+
+    assert outcome.state == "waiting"
+    assert not world.lease().is_clean
+    own_kafka.start()
+    world.lease_runs_out()
+    assert successor.work().published == 10
+    assert seen_by(own_kafka.bootstrap_servers, world) == world.sent
+    world.close()
+
+
+def test_the_broker_is_killed_before_the_commit(
+    db: None, one_shard: None, own_kafka: EmbeddedKafka
+) -> None:
+    world = make_world(own_kafka.bootstrap_servers)
+    world.append(10)
+    worker = world.worker()
+
+    def kill() -> None:
+        own_kafka.kill9()
+        own_kafka.start()
+
+    worker.at("after stage", kill).work()
+    world.lease_runs_out()
+    world.append(2)
+    worker.work()
+
+    assert seen_by(own_kafka.bootstrap_servers, world) == world.sent
+    assert world.statuses() == {"published": 12}
+    world.close()
