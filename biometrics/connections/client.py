@@ -151,7 +151,8 @@ class _ConnectionApi:
             self._count("rejected")
             raise VendorUnavailableError(
                 "The vendor's API is being left alone after failures.",
-                retry_after=error.countdown(),
+                # As it is: step 4 spreads what waits, and twice would be too much.
+                retry_after=error.retry_after,
             ) from error
         try:
             response = await self._exchange(path, params, grant=grant)

@@ -192,7 +192,8 @@ class TestTrouble:
         delivery = run(world, notify(world, "/doc/9"))
         assert len(vendor_server.calls) == asked
         assert delivery.status == "retrying"
-        assert 30 < _wait(delivery, world.now) <= 80
+        # The circuit's 60 s less its jitter and what passed, spread once by a quarter.
+        assert 30 < _wait(delivery, world.now) <= 75
 
     def test_one_persons_limit_does_not_open_the_circuit(
         self, world: World, vendor_server: VendorServer
