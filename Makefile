@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/requirements.installed
 REQUIREMENTS := requirements.txt requirements-dev.txt
 
 # Stands in for what a production host sets, where a tool wants settings to be there.
-CHECK_ENV := AUREN_MODE=production \
+CHECK_ENV := AUREN_MODE=production DATABASE_URL=sqlite://:memory: \
   SECRET_KEY=for-checks-only-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
   AUREN_TOKEN_KEYS=Zm9yLWNoZWNrcy1vbmx5LTAxMjM0NTY3ODktMDEyMzQ= \
   AUREN_OURA_CLIENT_ID=check AUREN_OURA_CLIENT_SECRET=check \
@@ -66,7 +66,7 @@ clean:
 
 # By content, not by date: a checkout gives files new dates.
 venv:
-	@if ! cat $(REQUIREMENTS) | cmp -s - $(INSTALLED); then \
+	@if ! cat $(REQUIREMENTS) 2>/dev/null | cmp -s - $(INSTALLED); then \
 	  for python in python3.11 python3.12 python3.13 python3; do \
 	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	      found=$$python; break; \
