@@ -113,7 +113,8 @@ def _fetch(jars: list[LockedJar], *, home: Path) -> None:
             # that is no jar as RuntimeError.
             except (OSError, RuntimeError) as error:
                 msg = (
-                    f"Kafka could not be fetched ({jar.filename}); the first start "
+                    f"Kafka could not be fetched ({jar.filename}: "
+                    f"{type(error).__name__}); the first start "
                     "needs network access to Maven Central, or set "
                     "KAFKA_BOOTSTRAP_SERVERS to a broker of your own."
                 )
