@@ -105,14 +105,23 @@ class BreakerTransitionAdmin(ReadOnlyAdmin):
 
     @display(
         description="Change",
-        label={"open": "danger", "half open": "warning", "closed": "success"},
+        label={
+            "closed": "success",
+            "half_open": "warning",
+            "open": "danger",
+            "auto": "success",
+            "observe": "info",
+            "disabled": "warning",
+            "forced_open": "danger",
+        },
     )
     def change(self, row: BreakerTransition) -> tuple[str, str]:
-        """Return what the circuit became, coloured by its new state."""
-        new = row.new_state.replace("_", " ")
+        """Return what the circuit became, coloured by what that means for calls."""
         if row.old_mode != row.new_mode:
-            return new, f"mode {row.old_mode} → {row.new_mode}".replace("_", " ")
-        return new, f"{row.old_state} → {row.new_state}".replace("_", " ")
+            said = f"mode {row.old_mode} → {row.new_mode}"
+            return row.new_mode, said.replace("_", " ")
+        said = f"{row.old_state} → {row.new_state}"
+        return row.new_state, said.replace("_", " ")
 
     @admin.display(description="Why")
     def why(self, row: BreakerTransition) -> str:
