@@ -204,6 +204,12 @@ def fail(breaker: CircuitBreaker, error: BaseException | None = None) -> BaseExc
     raise AssertionError(msg)
 
 
+def trip(breaker: CircuitBreaker) -> None:
+    """Fail until the circuit opens."""
+    for _ in range(breaker.policy.failure_threshold):
+        assert isinstance(fail(breaker), BoomError)
+
+
 def succeed(breaker: CircuitBreaker) -> str:
     """Make one guarded call that works."""
     return breaker.call(lambda: "result")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -83,12 +84,15 @@ class TestWithoutTransaction:
 
     def test_async_use_writes_at_once_and_leaves_no_connection_open(self) -> None:
         async def use() -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
             for _ in range(2):
                 with pytest.raises(BoomError):
                     async with get_breaker("kafka"):
                         raise BoomError
 
-            left = await asyncio.to_thread(lambda: connection.connection)
+            # The very thread that wrote.
+            left = await loop.run_in_executor(None, lambda: connection.connection)
             assert left is None
 
         asyncio.run(use())

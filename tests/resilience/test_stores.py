@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.resilience.clockwork import StoreHarness, memory_harness, redis_harness
-from tests.resilience.contract import BreakerContract
+from tests.resilience.contract import ClosedAndOpenContract
+from tests.resilience.contract_further import FurtherContract
+from tests.resilience.contract_recovery import RecoveryContract
+
+
+class BreakerContract(ClosedAndOpenContract, RecoveryContract, FurtherContract):
+    """What a breaker does over any store."""
 
 
 class TestMemoryStore(BreakerContract):
