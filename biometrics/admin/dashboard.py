@@ -48,7 +48,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
                 [
                     link(row, row.severity),
                     row.subject,
-                    row.night,
+                    row.night.isoformat(),
                     ", ".join(row.reasons),
                 ]
                 for row in HrvAlert.objects.filter(status=AlertStatus.OPEN)

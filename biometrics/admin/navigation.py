@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 Item = dict[str, Any]
+_DELIVERIES = "admin:biometrics_webhookdelivery_changelist"
+_PARKED = "?status__exact=parked"
 
 
 def navigation(request: HttpRequest) -> list[Item]:
@@ -18,7 +20,8 @@ def navigation(request: HttpRequest) -> list[Item]:
             "Watch",
             _item("Dashboard", "dashboard", "admin:index"),
             _list("Alerts", "ecg_heart", "hrvalert"),
-            _list("Deliveries", "inbox", "webhookdelivery"),
+            _list("Deliveries", "inbox", "webhookdelivery")
+            | {"active": _on_deliveries},
             _list("People", "group", "subject"),
             _list("Events", "event_note", "biometricevent"),
             _list("Readings", "monitor_heart", "reading"),
@@ -30,10 +33,11 @@ def navigation(request: HttpRequest) -> list[Item]:
             _item(
                 "Parked deliveries",
                 "report",
-                "admin:biometrics_webhookdelivery_changelist",
-                query="?status__exact=parked",
+                _DELIVERIES,
+                query=_PARKED,
                 permission=_may_view("biometrics", "webhookdelivery"),
-            ),
+            )
+            | {"active": _on_parked},
             _list("Breakers", "electrical_services", "breakermode", app="resilience"),
             _list("Connections", "link", "vendorconnection"),
         ),
@@ -78,3 +82,13 @@ def _item(
 
 def _may_view(app: str, model: str) -> Callable[[HttpRequest], bool]:
     return lambda request: bool(request.user.has_perm(f"{app}.view_{model}"))
+
+
+# Unfold marks by address alone, and these two share theirs.
+def _on_deliveries(request: HttpRequest) -> bool:
+    return request.path.startswith(reverse(_DELIVERIES)) and not _on_parked(request)
+
+
+def _on_parked(request: HttpRequest) -> bool:
+    is_list = request.path == reverse(_DELIVERIES)
+    return is_list and request.GET.get("status__exact") == "parked"

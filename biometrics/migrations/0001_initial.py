@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                 ('detail', models.JSONField(blank=True, default=dict)),
             ],
             options={
+                'verbose_name_plural': 'audit entries',
                 'indexes': [models.Index(fields=['-at'], name='audit_at')],
             },
         ),
@@ -146,6 +147,8 @@ class Migration(migrations.Migration):
                 ('count', models.BigIntegerField(default=0)),
             ],
             options={
+                'verbose_name': 'HRV alert',
+                'verbose_name': 'HRV night',
                 'indexes': [models.Index(fields=['period'], name='count_period')],
                 'constraints': [models.UniqueConstraint(fields=('process', 'period', 'vendor', 'outcome'), name='count_once'), models.CheckConstraint(condition=models.Q(('outcome__in', ['stored', 'duplicate', 'rejected'])), name='count_outcome_known')],
             },
@@ -164,6 +167,7 @@ class Migration(migrations.Migration):
                 ('closed_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
+                'verbose_name_plural': 'publish batches',
                 'constraints': [models.UniqueConstraint(fields=('shard', 'seq'), name='batch_once'), models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('shard',), name='batch_one_open'), models.CheckConstraint(condition=models.Q(('state__in', ['open', 'published', 'void'])), name='batch_state_known')],
             },
         ),
@@ -264,6 +268,7 @@ class Migration(migrations.Migration):
                 ('processed_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
+                'verbose_name_plural': 'webhook deliveries',
                 'indexes': [models.Index(condition=models.Q(('status__in', ['pending', 'retrying'])), fields=['shard', 'id'], name='delivery_due'), models.Index(condition=models.Q(('status', 'unlinked')), fields=['vendor', 'account_id'], name='delivery_unlinked'), models.Index(condition=models.Q(('status', 'parked')), fields=['error_code', 'id'], name='delivery_parked'), models.Index(fields=['received_at'], name='delivery_received'), models.Index(fields=['vendor', 'account_id', '-id'], name='delivery_account')],
                 'constraints': [models.UniqueConstraint(fields=('vendor', 'dedupe_key'), name='delivery_once'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'retrying', 'unlinked', 'processed', 'ignored', 'parked', 'erased'])), name='delivery_status_known'), models.CheckConstraint(condition=models.Q(('origin__in', ['webhook', 'backfill', 'recovered'])), name='delivery_origin_known')],
             },

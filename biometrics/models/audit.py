@@ -16,6 +16,7 @@ class AuditEntry(models.Model):
     detail = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name_plural = "audit entries"
         indexes = [models.Index(fields=["-at"], name="audit_at")]
 
     def __str__(self) -> str:

@@ -59,6 +59,7 @@ class HrvNight(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "HRV night"
         constraints = [
             models.UniqueConstraint(
                 fields=["subject", "series_id", "night"], name="night_once"
@@ -104,6 +105,7 @@ class HrvAlert(models.Model):
     note = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        verbose_name = "HRV alert"
         constraints = [
             models.UniqueConstraint(
                 fields=["subject", "metric_family", "night"], name="alert_once"

@@ -55,6 +55,7 @@ class PublishBatch(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name_plural = "publish batches"
         constraints = [
             models.UniqueConstraint(fields=["shard", "seq"], name="batch_once"),
             models.UniqueConstraint(
