@@ -21,7 +21,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=sqlite://:memory: \
   AUREN_TERRA_DEV_ID=check AUREN_TERRA_API_KEY=check \
   AUREN_WEBHOOK_SECRET_TERRA=check
 
-.PHONY: run test check format lock clean venv bench-breaker bench-hrv
+.PHONY: run test check format lock clean venv bench-breaker bench-hrv bench-intake
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -44,6 +44,9 @@ format: venv
 
 bench-breaker: venv
 	$(BIN)/python -m tests.bench.bench_breaker
+
+bench-intake: venv
+	$(BIN)/python -m tests.bench.bench_intake --write
 
 bench-hrv: venv
 	$(BIN)/python -m tests.bench.bench_hrv

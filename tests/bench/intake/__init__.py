@@ -1,0 +1,1 @@
+"""What the intake benchmark needs: the load, the servers to compare, the report."""
