@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.exception import convert_exception_to_response
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, resolve, set_urlconf
+from django.urls import Resolver404, ResolverMatch, resolve, set_urlconf
 
 from biometrics import ingest
 from biometrics.errors import OverloadedError, UnknownVendorError
@@ -63,6 +64,12 @@ class WebhookHandler(ASGIHandler):
         self._middleware_chain = convert_exception_to_response(
             self._get_response_async  # type: ignore[attr-defined]
         )
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Return the view of a path; there are few paths, and each delivery has one."""
+        match = _resolved(request.path_info)
+        request.resolver_match = match
+        return match
 
     async def __call__(
         self, scope: Mapping[str, Any], receive: Receive, send: Send
@@ -108,9 +115,9 @@ class _BodyReader:
         if announced is not None and announced > cap:
             raise _too_large(cap)
         try:
-            return await asyncio.wait_for(
-                self._collect(cap), settings.INTAKE_READ_TIMEOUT_S
-            )
+            # Not wait_for: a task of its own for each request is dear.
+            async with asyncio.timeout(settings.INTAKE_READ_TIMEOUT_S):
+                return await self._collect(cap)
         except TimeoutError:
             raise _RefusedBodyError(
                 408, "too_slow", "The body did not arrive in time; send it again."
@@ -146,10 +153,15 @@ class _BodyReader:
         return None
 
 
+@lru_cache(maxsize=256)
+def _resolved(path: str) -> ResolverMatch:
+    return resolve(path, settings.ROOT_URLCONF)
+
+
 def _cap(path: str) -> int:
     """Return the body cap of the vendor that a path belongs to."""
     try:
-        vendor = resolve(path, settings.ROOT_URLCONF).kwargs["vendor"]
+        vendor = _resolved(path).kwargs["vendor"]
         return ingest.body_cap(get_adapter(vendor))
     except (Resolver404, KeyError, UnknownVendorError):
         return MIB

@@ -98,10 +98,7 @@ def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int
             "socket_timeout": _TIMEOUT_S,
             "socket_connect_timeout": _TIMEOUT_S,
         }
-        for task, shard, urgent in sorted(wanted):
-            key = marker(task, shard, urgent=urgent)
-            if not client.set(key, 1, nx=True, ex=_MARKER_S):
-                continue
+        for task, shard, urgent in _unmarked(wanted, client=client):
             current_app.send_task(
                 task,
                 kwargs={"shard": shard, "urgent": urgent},
@@ -111,6 +108,18 @@ def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int
             )
             sent += 1
     return sent
+
+
+def _unmarked(
+    wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis
+) -> list[tuple[str, int, bool]]:
+    """Mark what is wanted, in one round trip; returns what was not marked before."""
+    asked = sorted(wanted)
+    with client.pipeline(transaction=False) as pipeline:
+        for task, shard, urgent in asked:
+            pipeline.set(marker(task, shard, urgent=urgent), 1, nx=True, ex=_MARKER_S)
+        marked = pipeline.execute()
+    return [one for one, is_new in zip(asked, marked, strict=True) if is_new]
 
 
 def urgent_waits() -> bool:

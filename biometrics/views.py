@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -12,6 +13,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.exceptions import APIException
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -33,6 +35,10 @@ from biometrics.vendors.base import InboundRequest
 from biometrics.vendors.registry import get_adapter
 
 logger = logging.getLogger(__name__)
+
+_JSON = JSONRenderer()
+# Looking a metric's labels up takes longer than counting.
+_seconds = cache(metrics.INTAKE_SECONDS.labels)
 
 # The whole mapping of errors to HTTP: class -> (status, code, seconds to wait).
 _ANSWERS: dict[type[BiometricsError], tuple[int, str, int | None]] = {
@@ -72,6 +78,14 @@ class WebhookView(APIView):
             response = self.handle_exception(error)
         return response
 
+    def perform_content_negotiation(
+        self,
+        request: Request,
+        force: bool = False,  # noqa: FBT001, FBT002 - as DRF has it
+    ) -> tuple[BaseRenderer, str]:
+        """Answer JSON whatever the sender says it accepts: no vendor reads anything else."""
+        return _JSON, _JSON.media_type
+
     async def post(
         self, request: Request, *, vendor: str, **_kwargs: Any
     ) -> HttpResponse:
@@ -79,7 +93,7 @@ class WebhookView(APIView):
         adapter = get_adapter(vendor)
         inbound = _inbound(request)
         current = intake.current()
-        with current.gate.slot(), metrics.INTAKE_SECONDS.labels(vendor).time():
+        with current.gate.slot(), _seconds(vendor).time():
             admitted = await ingest.admit(inbound, adapter=adapter, runtime=current)
         return _json(admitted.status, dict(admitted.payload))
 
@@ -136,7 +150,8 @@ def _inbound(request: Request) -> InboundRequest:
     # ASGIRequest keeps the raw headers; DRF wraps it.
     raw = cast("ASGIRequest", request._request)  # noqa: SLF001
     scope = raw.scope
-    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"))
+    asked = scope.get("query_string", b"")
+    query = parse_qsl(asked.decode("latin-1")) if asked else []
     return InboundRequest(
         method=str(request.method),
         path=scope["path"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -36,11 +36,13 @@ class DeliveryRow:
     status: str
     error_code: str = ""
     error: str = ""
+    # What the sender is told; a duplicate has the same one.
+    public_id: UUID = field(init=False)
 
-    @property
-    def public_id(self) -> UUID:
-        """The id that the sender is told; a duplicate has the same one."""
-        return uuid5(_DELIVERIES, f"{self.vendor}\n{self.dedupe_key}")
+    def __post_init__(self) -> None:
+        """Derive the id once: the writer and the answer ask for it again and again."""
+        public_id = uuid5(_DELIVERIES, f"{self.vendor}\n{self.dedupe_key}")
+        object.__setattr__(self, "public_id", public_id)
 
 
 RejectedCounts = Counter[tuple[str, datetime]]
