@@ -110,6 +110,9 @@ class Migration(migrations.Migration):
                 ('event', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='hrv_nights', to='biometrics.biometricevent')),
                 ('subject', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='hrv_nights', to='biometrics.subject')),
             ],
+            options={
+                'verbose_name': 'HRV night',
+            },
         ),
         migrations.CreateModel(
             name='HrvAlert',
@@ -135,6 +138,9 @@ class Migration(migrations.Migration):
                 ('hrv_night', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alerts', to='biometrics.hrvnight')),
                 ('subject', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='hrv_alerts', to='biometrics.subject')),
             ],
+            options={
+                'verbose_name': 'HRV alert',
+            },
         ),
         migrations.CreateModel(
             name='IntakeCount',
@@ -147,8 +153,6 @@ class Migration(migrations.Migration):
                 ('count', models.BigIntegerField(default=0)),
             ],
             options={
-                'verbose_name': 'HRV alert',
-                'verbose_name': 'HRV night',
                 'indexes': [models.Index(fields=['period'], name='count_period')],
                 'constraints': [models.UniqueConstraint(fields=('process', 'period', 'vendor', 'outcome'), name='count_once'), models.CheckConstraint(condition=models.Q(('outcome__in', ['stored', 'duplicate', 'rejected'])), name='count_outcome_known')],
             },
