@@ -12,8 +12,9 @@ from dj_db_conn_pool.core import pool_container
 from django.conf import settings
 from django.db import connections
 from kombu import Exchange, Queue
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import mark_process_dead
+
+from auren import exposition
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
@@ -67,11 +68,8 @@ def forget_inherited_connections(**_kwargs: Any) -> None:
 @worker_ready.connect
 def serve_metrics(**_kwargs: Any) -> None:
     """Serve this worker host's metrics, all its processes added up."""
-    if not settings.WORKER_METRICS_PORT:
-        return
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    start_http_server(settings.WORKER_METRICS_PORT, addr="127.0.0.1", registry=registry)
+    if settings.WORKER_METRICS_PORT:
+        exposition.serve(settings.WORKER_METRICS_PORT)
 
 
 @worker_process_shutdown.connect

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
-import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,9 +14,9 @@ from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import REGISTRY, Collector
+from prometheus_client.registry import Collector
 
+from auren import exposition
 from biometrics import nudges, selectors
 from biometrics.intake import runtime as intake
 from resilience import get_breaker
@@ -100,35 +97,19 @@ _CHECKS: dict[str, Callable[[], bool]] = {
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """Return the metrics of all web processes of this host and what the tables tell."""
-    if not _may_read_metrics(request):
+    allowed = exposition.may_read(
+        address=request.META.get("REMOTE_ADDR", ""),
+        authorization=request.headers.get("Authorization", ""),
+    )
+    if not allowed:
         return JsonResponse(
-            {"error": "forbidden", "detail": "See METRICS_ALLOWED_IPS, METRICS_TOKEN."},
-            status=403,
+            {"error": "forbidden", "detail": exposition.REFUSAL}, status=403
         )
-    registry = CollectorRegistry()
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        body = generate_latest(registry)
-    else:
-        body = generate_latest(REGISTRY)
     tables = CollectorRegistry()
     tables.register(TableCollector())
     return HttpResponse(
-        body + generate_latest(tables), content_type=CONTENT_TYPE_LATEST
-    )
-
-
-def _may_read_metrics(request: HttpRequest) -> bool:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if settings.METRICS_TOKEN and scheme.lower() == "bearer":
-        return hmac.compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
-    try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return any(
-        address in ipaddress.ip_network(allowed, strict=False)
-        for allowed in settings.METRICS_ALLOWED_IPS
+        exposition.of_this_host() + generate_latest(tables),
+        content_type=CONTENT_TYPE_LATEST,
     )
 
 
