@@ -139,10 +139,15 @@ def current() -> IntakeRuntime:
 
 async def close() -> None:
     """Flush and forget the runtime, if there is one."""
-    global _runtime
-    runtime, _runtime = _runtime, None
-    if runtime is not None:
+    global _runtime  # noqa: PLW0603 - see current
+    runtime = _runtime
+    if runtime is None:
+        return
+    try:
         await runtime.close()
+    finally:
+        # Only now: who asks meanwhile must hear that this process stops, not start anew.
+        _runtime = None
 
 
 def is_closing() -> bool:
