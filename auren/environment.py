@@ -6,10 +6,12 @@ the value, for secrets that an orchestrator mounts.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -94,6 +96,45 @@ def one_of(name: str, default: str, options: tuple[str, ...]) -> str:
 def listing(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list, items stripped, empty ones left out."""
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def url(name: str, default: str = "", *, schemes: tuple[str, ...]) -> str:
+    """Return a URL of one of the schemes, or nothing where there is no default."""
+    value = text(name, default)
+    parts = urlsplit(value)
+    if value and (parts.scheme not in schemes or not (parts.netloc or parts.path)):
+        # The value is not shown: it may hold a password.
+        message = f"{name} is no URL of {', '.join(f'{s}://' for s in schemes)}."
+        raise ImproperlyConfigured(message)
+    return value
+
+
+def servers(name: str, default: str) -> list[str]:
+    """Return a list of host:port, at least one."""
+    found = listing(name, default)
+    for server in found:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            message = f"{name} must be a list of host:port, not {server!r}."
+            raise ImproperlyConfigured(message)
+    if not found:
+        message = f"{name} names no server: give a list of host:port."
+        raise ImproperlyConfigured(message)
+    return found
+
+
+def networks(name: str, default: str) -> list[str]:
+    """Return a list of addresses and networks (10.0.0.0/8)."""
+    found = listing(name, default)
+    for network in found:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            message = (
+                f"{name} must be a list of addresses or networks, not {network!r}."
+            )
+            raise ImproperlyConfigured(message) from None
+    return found
 
 
 def database(name: str, default: str) -> dict[str, object]:

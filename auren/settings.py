@@ -33,7 +33,9 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(message)
 ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.listing("CSRF_TRUSTED_ORIGINS")
-PUBLIC_URL = env.text("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+PUBLIC_URL = env.url(
+    "PUBLIC_URL", f"http://127.0.0.1:{PORT}", schemes=("http", "https")
+).rstrip("/")
 
 # ── Applications ─────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
@@ -122,7 +124,9 @@ DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ── Redis: broker, live socket, breaker state; may be wiped at any time ──────
-REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env.url(
+    "REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "unix")
+)
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
@@ -195,7 +199,9 @@ AUREN_VENDORS: dict[str, dict[str, Any]] = {
     slug: {
         "client_id": _vendor_value(slug, "CLIENT_ID"),
         "client_secret": _vendor_value(slug, "CLIENT_SECRET"),
-        "api_base": _vendor_value(slug, "API_BASE").rstrip("/"),
+        "api_base": env.url(
+            f"AUREN_{slug.upper()}_API_BASE", schemes=("http", "https")
+        ).rstrip("/"),
         "dev_id": _vendor_value(slug, "DEV_ID"),
         "api_key": _vendor_value(slug, "API_KEY"),
         "verification_token": _vendor_value(slug, "VERIFICATION_TOKEN"),
@@ -215,7 +221,7 @@ AIOHTTP_CONNECTOR_LIMIT = env.integer("AIOHTTP_CONNECTOR_LIMIT", 200, low=1)
 VENDOR_TIMEOUT_S = env.number("VENDOR_TIMEOUT_S", 10.0, low=0.1, high=120)
 
 # ── Kafka ────────────────────────────────────────────────────────────────────
-KAFKA_BOOTSTRAP_SERVERS = env.listing("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
+KAFKA_BOOTSTRAP_SERVERS = env.servers("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
 KAFKA_DELIVERY = env.one_of(
     "KAFKA_DELIVERY", "exactly_once", ("exactly_once", "at_least_once")
 )
@@ -245,6 +251,9 @@ KAFKA_SECURITY_PROTOCOL = env.one_of(
     ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
 )
 KAFKA_SECURITY_SASL_MECHANISM = env.text("KAFKA_SECURITY_SASL_MECHANISM")
+if KAFKA_SECURITY_PROTOCOL.startswith("SASL") and not KAFKA_SECURITY_SASL_MECHANISM:
+    message = f"KAFKA_SECURITY_SASL_MECHANISM is not set: {KAFKA_SECURITY_PROTOCOL} needs one."
+    raise ImproperlyConfigured(message)
 KAFKA_SECURITY_SASL_USERNAME = env.text("KAFKA_SECURITY_SASL_USERNAME")
 KAFKA_SECURITY_SASL_PASSWORD = env.text("KAFKA_SECURITY_SASL_PASSWORD")
 KAFKA_SECURITY_CA_FILE = env.text("KAFKA_SECURITY_CA_FILE")
@@ -302,7 +311,7 @@ RAW_RETENTION_DAYS = env.integer("RAW_RETENTION_DAYS", 30, low=1)
 MESSAGE_RETENTION_DAYS = env.integer("MESSAGE_RETENTION_DAYS", 7, low=1)
 
 # ── Metrics ──────────────────────────────────────────────────────────────────
-METRICS_ALLOWED_IPS = env.listing("METRICS_ALLOWED_IPS", "127.0.0.1,::1")
+METRICS_ALLOWED_IPS = env.networks("METRICS_ALLOWED_IPS", "127.0.0.1,::1")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, high=65_535)
 
