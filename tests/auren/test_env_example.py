@@ -52,7 +52,7 @@ def readings() -> Iterator[tuple[str, str | None]]:
         if not isinstance(call, ast.Call) or not call.args:
             continue
         name = call.args[0]
-        of_env = ast.unparse(call.func).startswith("env.")
+        of_env = re.fullmatch(r"env\.\w+", ast.unparse(call.func))
         if not of_env or not isinstance(name, ast.Constant):
             continue
         named = [word.value for word in call.keywords if word.arg == "default"]
