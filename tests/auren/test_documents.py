@@ -1,0 +1,44 @@
+"""What the documents point to is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.auren.test_env_example import documented
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "biometrics/**/*.md", "resilience/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    dead = [link for link in links if not (page.parent / link).exists()]
+    assert dead == []
+
+
+def test_the_settings_of_the_readme_have_their_defaults() -> None:
+    rows = re.findall(
+        r"^\| (`[A-Z_`, ]+`) \| (\S.*?) \|",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    told = {
+        name: default
+        for names, defaults in rows
+        for name, default in zip(
+            re.findall("[A-Z_]+", names),
+            defaults.replace("`", "").split(", "),
+            strict=False,
+        )
+    }
+    numbers = {name: default for name, default in told.items() if default.isdigit()}
+    assert len(numbers) > 5, "the table is written in another way"
+    assert {name: documented()[name] for name in numbers} == numbers
