@@ -217,6 +217,9 @@ for _slug in ("oura", "whoop"):
     _client_secret = AUREN_VENDORS.get(_slug, {}).get("client_secret")
     if _slug not in AUREN_WEBHOOK_SECRETS and _client_secret:
         AUREN_WEBHOOK_SECRETS[_slug] = [_client_secret]
+if AUREN_MODE == "development":
+    # The fake vendors speak plain HTTP; oauthlib refuses that everywhere else.
+    os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
 AIOHTTP_CONNECTOR_LIMIT = env.integer("AIOHTTP_CONNECTOR_LIMIT", 200, low=1)
 VENDOR_TIMEOUT_S = env.number("VENDOR_TIMEOUT_S", 10.0, low=0.1, high=120)
 

@@ -1,4 +1,7 @@
-"""Giving a vendor account to another person; consumers are told, the past stays."""
+"""Linking accounts and people: by consent, or by staff to another person.
+
+Consumers are told; the past stays with whom it was.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from uuid import uuid4
 from django.db import transaction
 
 from biometrics import audit, nudges, outbox
-from biometrics.connections.registry import LinkError, lock_subjects
+from biometrics.connections import tokens
+from biometrics.connections.consent import Consent
+from biometrics.connections.registry import LinkError, lock_subjects, release_linked
 from biometrics.models import Subject, VendorConnection
+from biometrics.models.people import ConnectionStatus
 from biometrics.publishing.envelope import connection_message
 from biometrics.vendors.registry import get_adapter
 
@@ -53,3 +59,59 @@ def relink(
         )
         transaction.on_commit(lambda: nudges.nudge_publishing(shards))
     return connection
+
+
+def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
+    """Keep the grant of a person who consented, and tell consumers of a new connection.
+
+    Raises LinkError when the account is another person's: staff link it, not a browser.
+    """
+    vendor, account = consent.invitation.vendor, consent.account_id
+    with transaction.atomic():
+        subject = Subject.objects.filter(id=consent.invitation.subject).first()
+        if subject is None:
+            raise LinkError("The person whom this link was made for is gone.")
+        rows = VendorConnection.objects.select_for_update(no_key=True)
+        known = rows.filter(vendor=vendor, account_id=account).first()
+        if known is not None and known.subject_id != subject.id:
+            raise LinkError("This account is connected to another person already.")
+        was_active = known is not None and known.status == ConnectionStatus.ACTIVE
+        lock_subjects([subject.id])
+        connection = known or VendorConnection(
+            vendor=vendor, account_id=account, subject=subject
+        )
+        connection.status, connection.status_reason = ConnectionStatus.ACTIVE, ""
+        connection.status_at = now
+        connection.access_token = tokens.encrypt(consent.new.access_token)
+        refresh = consent.new.refresh_token
+        connection.refresh_token = tokens.encrypt(refresh) if refresh else None
+        connection.token_expires_at = consent.new.expires_at
+        connection.scopes = consent.new.scopes[:500]
+        connection.refresh_claim = connection.refresh_claimed_until = None
+        connection.save()
+        audit.note(
+            actor="the person",
+            verb="connection.consent",
+            target=f"connection {connection.id}",
+            reason="consented at the vendor through a connect link",
+            now=now,
+            detail={"vendor": vendor, "scopes": connection.scopes},
+        )
+        if not was_active:
+            _announce_connected(connection, now=now)
+    nudges.nudge_processing(release_linked(accounts=[(vendor, account)]))
+    return connection
+
+
+def _announce_connected(connection: VendorConnection, *, now: datetime) -> None:
+    told = connection_message(
+        change="connected",
+        change_id=uuid4(),
+        subject=connection.subject_id,
+        vendor=connection.vendor,
+        topic=get_adapter(connection.vendor).topic,
+        reason="the person consented at the vendor",
+        time=now,
+    )
+    shards = outbox.append(messages=[told], now=now)
+    transaction.on_commit(lambda: nudges.nudge_publishing(shards))

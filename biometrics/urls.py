@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from django.urls import path
 
+from biometrics import connect_views
 from biometrics.vendors.registry import all_adapters
 from biometrics.views import WebhookView
 
 _view = WebhookView.as_view()
 
 urlpatterns = [
+    path(
+        "connect/<slug:vendor>/callback",
+        connect_views.callback,
+        name="connect-callback",
+    ),
+    path("connect/<str:token>/start", connect_views.start, name="connect-start"),
+    path("connect/<str:token>", connect_views.invite, name="connect"),
     path("webhooks/<slug:vendor>", _view, name="webhook"),
     path("webhooks/<slug:vendor>/", _view),
     *(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import ReadOnlyAdmin, bullets, first, link, list_link, moment
 from biometrics.admin.filters import VendorFilter
+from biometrics.admin.inviting import invite
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
@@ -48,7 +57,25 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
     def connected(self, row: Subject) -> SafeString | str:
         """Link to the vendor accounts."""
         rows = first(row.connections.order_by("vendor"))
-        return bullets([link(c, f"{c.vendor}: {c.status}") for c in rows])
+        maker = format_html(
+            '<a class="text-link" href="{}">Connect an account</a>',
+            reverse("admin:biometrics_subject_connect", args=[row.pk]),
+        )
+        return bullets([*(link(c, f"{c.vendor}: {c.status}") for c in rows), maker])
+
+    def get_urls(self) -> list[Any]:
+        """Add the page that makes connect links."""
+        view = self.admin_site.admin_view(self.connect)
+        route = path(
+            "<uuid:object_id>/connect/", view, name="biometrics_subject_connect"
+        )
+        return [route, *super().get_urls()]
+
+    def connect(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Make a link through which this person connects an account."""
+        if not self.has_operate_permission(request):
+            raise PermissionDenied
+        return invite(self, request, get_object_or_404(Subject, pk=object_id))
 
     @display(description="Latest alerts")
     def last_alerts(self, row: Subject) -> SafeString | str:

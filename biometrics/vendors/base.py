@@ -105,6 +105,21 @@ class VendorApi(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentSpec:
+    """Where people consent (OAuth 2) and how one learns whose account it was.
+
+    The page is at base + `path` (an AUREN_<SLUG>_API_BASE of another host replaces this
+    base too). The account is `account_field` of what GET `account_path` answers.
+    """
+
+    base: str
+    path: str
+    scopes: tuple[str, ...]
+    account_path: str
+    account_field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSpec:
     """Where a vendor's API is and how its grants are renewed.
 
@@ -119,6 +134,7 @@ class ApiSpec:
     prefix: str = ""
     refresh_fields: Mapping[str, str] = field(default_factory=dict)
     shared_limit: bool = False
+    consent: ConsentSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ FOREIGN = {
     "FORCE_COLOR",
     "M2_REPO",
     "NO_COLOR",
+    "OAUTHLIB_INSECURE_TRANSPORT",
     "XDG_CACHE_HOME",
 }
 OF_A_VENDOR = re.compile(

@@ -30,6 +30,7 @@ from biometrics.vendors.base import (
     Action,
     ApiResponse,
     ApiSpec,
+    ConsentSpec,
     Credentials,
     Envelope,
     Handshake,
@@ -68,7 +69,25 @@ class Oura(VendorAdapter):
     )
     notifies_only = True
     # https://cloud.ouraring.com/v2/docs
-    api = ApiSpec(base="https://api.ouraring.com", token_path="/oauth/token")  # noqa: S106
+    api = ApiSpec(
+        base="https://api.ouraring.com",
+        token_path="/oauth/token",  # noqa: S106
+        consent=ConsentSpec(
+            base="https://cloud.ouraring.com",
+            path="/oauth/authorize",
+            scopes=(
+                "personal",
+                "daily",
+                "heartrate",
+                "workout",
+                "tag",
+                "session",
+                "spo2Daily",
+            ),
+            account_path="/v2/usercollection/personal_info",
+            account_field="id",
+        ),
+    )
     # Retries run for about an hour and may still bear the time of the first attempt.
     default_tolerance_s = 4200.0
     kept_headers = (_TIMESTAMP,)

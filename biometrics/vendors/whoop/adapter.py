@@ -28,6 +28,7 @@ from biometrics.vendors.base import (
     Action,
     ApiResponse,
     ApiSpec,
+    ConsentSpec,
     Credentials,
     Envelope,
     InboundRequest,
@@ -64,6 +65,21 @@ class Whoop(VendorAdapter):
         token_path="/oauth/oauth2/token",  # noqa: S106
         refresh_fields={"scope": "offline"},
         shared_limit=True,
+        consent=ConsentSpec(
+            base="https://api.prod.whoop.com",
+            path="/oauth/oauth2/auth",
+            scopes=(
+                "read:recovery",
+                "read:cycles",
+                "read:workout",
+                "read:sleep",
+                "read:profile",
+                "read:body_measurement",
+                "offline",
+            ),
+            account_path="/v2/user/profile/basic",
+            account_field="user_id",
+        ),
     )
     kept_headers = (_TIMESTAMP,)
 

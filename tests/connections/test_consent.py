@@ -1,0 +1,228 @@
+"""A person connects: link, consent page, callback, stored grant. Over real HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from pytest_django.fixtures import Settings
+
+from auren.devstack.fakes.world import Account, World
+from biometrics.connections import consent, tokens
+from biometrics.connections.consent import Invitation
+from biometrics.models import AuditEntry, OutboxMessage, Subject, VendorConnection
+from tests.connections.vendors import running_fakes
+
+pytestmark = pytest.mark.django_db
+ACCOUNTS = {"oura": "ring-1", "whoop": "4711"}
+
+
+@pytest.fixture
+def vendors(settings: Settings) -> Iterator[World]:
+    """Serve fake vendors that know one account each; the bridge is told where."""
+    with running_fakes() as (url, world):
+        profiles: dict[str, dict[str, Any]] = {
+            "oura": {"personal_info": {"id": "ring-1"}},
+            "whoop": {"profile": {"user_id": 4711}},
+        }
+        known = dict(settings.AUREN_VENDORS)
+        for slug, account in ACCOUNTS.items():
+            world.vendors[slug].accounts[account] = Account(
+                account=account, label=account, profile=profiles[slug]
+            )
+            known[slug] = {**known[slug], "api_base": f"{url}/{slug}"}
+        settings.AUREN_VENDORS = known
+        yield world
+
+
+@pytest.fixture
+def robin(db: None) -> Subject:
+    return Subject.objects.create(label="Robin")
+
+
+def link_for(subject: Subject, vendor: str = "oura") -> str:
+    made = consent.make_link(Invitation(subject=subject.id, vendor=vendor))
+    return urlsplit(made).path
+
+
+def at_vendor(url: str) -> str:
+    """Open the vendor's page as a browser does; return where it sends the browser."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 302, answer.status
+        return answer.headers["Location"]
+    finally:
+        connection.close()
+
+
+def leave(browser: Client, link: str, *, choice: str) -> str:
+    """Follow a link to the vendor and choose there; return the way back."""
+    went = browser.get(f"{link}/start")
+    assert went.status_code == 302, went.content
+    back = urlsplit(at_vendor(f"{went['Location']}&{choice}"))
+    return f"{back.path}?{back.query}"
+
+
+def said(answer: Any) -> str:
+    text: str = answer.content.decode()
+    return text
+
+
+@pytest.mark.parametrize("vendor", ACCOUNTS)
+def test_a_consent_becomes_a_grant(
+    client: Client, vendors: World, robin: Subject, vendor: str
+) -> None:
+    link, account = link_for(robin, vendor), ACCOUNTS[vendor]
+    assert "daily" in said(client.get(link)) or "read:sleep" in said(client.get(link))
+    done = client.get(leave(client, link, choice=f"account={account}"))
+    assert done.status_code == 200, said(done)
+    assert "Not granted" not in said(done)
+    row = VendorConnection.objects.get()
+    assert (row.subject, row.vendor, row.account_id) == (robin, vendor, account)
+    assert row.status == "active"
+    assert set(row.scopes.split()) == set(consent.scopes_of(vendor))
+    token = tokens.decrypt(row.access_token or b"")
+    book = vendors.vendors[vendor].grants
+    grant = book.by_access(token, now=vendors.clock())
+    assert grant is not None
+    assert grant.account == account
+    assert tokens.decrypt(row.refresh_token or b"") == grant.refresh_token
+    assert [m.event_type for m in OutboxMessage.objects.all()] == [
+        "connection.connected"
+    ]
+    assert AuditEntry.objects.get().verb == "connection.consent"
+
+
+def test_what_was_not_granted_is_named(
+    client: Client, vendors: World, robin: Subject
+) -> None:
+    went = client.get(f"{link_for(robin)}/start")["Location"]
+    narrowed = went.replace("heartrate+", "")
+    assert narrowed != went
+    back = urlsplit(at_vendor(f"{narrowed}&account=ring-1"))
+    done = client.get(f"{back.path}?{back.query}")
+    assert "Not granted: heartrate" in said(done)
+
+
+def test_opening_a_link_begins_nothing(client: Client, robin: Subject) -> None:
+    page = client.get(link_for(robin))
+    assert page.status_code == 200
+    assert not page.cookies
+
+
+def test_a_no_is_told_and_stores_nothing(
+    client: Client, vendors: World, robin: Subject
+) -> None:
+    answer = client.get(leave(client, link_for(robin), choice="deny=1"))
+    assert answer.status_code == 400
+    assert "access_denied" in said(answer)
+    assert not VendorConnection.objects.exists()
+
+
+def test_another_browser_cannot_finish(
+    client: Client, vendors: World, robin: Subject
+) -> None:
+    back = leave(client, link_for(robin), choice="account=ring-1")
+    assert Client().get(back).status_code == 400
+    assert not VendorConnection.objects.exists()
+    assert client.get(back).status_code == 200
+
+
+def test_an_answer_works_once(client: Client, vendors: World, robin: Subject) -> None:
+    back = leave(client, link_for(robin), choice="account=ring-1")
+    cookie = client.cookies["auren_connect"].value
+    assert client.get(back).status_code == 200
+    client.cookies["auren_connect"] = cookie
+    assert client.get(back).status_code == 400
+
+
+def test_the_verifier_is_needed_and_not_in_the_address(
+    client: Client, vendors: World, robin: Subject, settings: Settings
+) -> None:
+    went = client.get(f"{link_for(robin)}/start")["Location"]
+    query = parse_qs(urlsplit(went).query)
+    assert query["code_challenge_method"] == ["S256"]
+    nonce = client.cookies["auren_connect"].value
+    assert consent._verifier(nonce) not in went
+    back = urlsplit(at_vendor(f"{went}&account=ring-1"))
+    book = vendors.vendors["oura"].grants
+    code = parse_qs(back.query)["code"][0]
+    assert book._codes[code].challenge == query["code_challenge"][0]
+
+
+def test_another_persons_account_is_not_taken(
+    client: Client, vendors: World, robin: Subject
+) -> None:
+    kim = Subject.objects.create(label="Kim")
+    VendorConnection.objects.create(subject=kim, vendor="oura", account_id="ring-1")
+    answer = client.get(leave(client, link_for(robin), choice="account=ring-1"))
+    assert answer.status_code == 409
+    row = VendorConnection.objects.get()
+    assert (row.subject, row.access_token) == (kim, None)
+
+
+def test_a_new_consent_revives_the_connection(
+    client: Client, vendors: World, robin: Subject
+) -> None:
+    VendorConnection.objects.create(
+        subject=robin, vendor="oura", account_id="ring-1", status="needs_reconnect"
+    )
+    assert (
+        client.get(leave(client, link_for(robin), choice="account=ring-1")).status_code
+        == 200
+    )
+    assert VendorConnection.objects.get().status == "active"
+
+
+@pytest.mark.parametrize("page", ["", "/start"])
+def test_an_old_or_forged_link_is_refused(
+    client: Client, robin: Subject, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    link = link_for(robin)
+    assert client.get(f"{link}x{page}").status_code == 400
+    late = time.time() + 48 * 3600 + 1
+    monkeypatch.setattr("django.core.signing.time.time", lambda: late)
+    answer = client.get(f"{link}{page}")
+    assert answer.status_code == 400
+    assert "expired" in said(answer)
+
+
+def test_a_vendor_that_is_away_is_no_crash(
+    client: Client, robin: Subject, vendors: World, settings: Settings
+) -> None:
+    back = leave(client, link_for(robin), choice="account=ring-1")
+    settings.AUREN_VENDORS["oura"]["api_base"] = "http://127.0.0.1:1"
+    assert client.get(back).status_code == 502
+
+
+def test_staff_make_links_on_the_persons_page(
+    client: Client, robin: Subject, vendors: World
+) -> None:
+    client.force_login(User.objects.create_superuser("ops", password="x"))
+    page = reverse("admin:biometrics_subject_change", args=[robin.pk])
+    maker = reverse("admin:biometrics_subject_connect", args=[robin.pk])
+    assert maker in said(client.get(page))
+    shown = client.post(maker, {"vendor": "whoop"})
+    links = [word for word in said(shown).split('"') if "/connect/" in word]
+    token = next(w for w in links if w.startswith("http")).rpartition("/")[2]
+    assert consent.read_link(token) == Invitation(subject=robin.id, vendor="whoop")
+    assert AuditEntry.objects.get().verb == "connection.invite"
+    assert client.post(maker, {"vendor": "terra"}).status_code == 200
+    assert AuditEntry.objects.count() == 1
+
+
+def test_links_need_the_permission_to_change(client: Client, robin: Subject) -> None:
+    client.force_login(User.objects.create_user("new", password="x", is_staff=True))
+    maker = reverse("admin:biometrics_subject_connect", args=[robin.pk])
+    assert client.post(maker, {"vendor": "whoop"}).status_code == 403
