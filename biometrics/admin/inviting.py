@@ -1,10 +1,11 @@
-"""Making a link through which a person connects an account."""
+"""Connecting a person: a link to a vendor's consent, or a token for their phone."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -12,44 +13,56 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from biometrics import audit
-from biometrics.connections import consent
+from biometrics.connections import consent, registry
 from biometrics.models import Subject
+from biometrics.vendors.registry import all_adapters, get_adapter
+
+_ONCE = "Shown this once and stored as a hash; a token issued before has ended."
+_LINK = "Whoever has it connects an account to this person; good for 48 hours."
+
+
+def _choices() -> list[tuple[str, str]]:
+    pushing = [(a.slug, a.title) for a in all_adapters() if a.personal_tokens]
+    return [*consent.consent_vendors(), *pushing]
 
 
 class InviteForm(forms.Form):
-    """Which vendor; only those with a consent page are offered."""
+    """Which vendor; only those are offered that a link or a token can connect."""
 
-    vendor = forms.ChoiceField(
-        choices=consent.consent_vendors, widget=UnfoldAdminSelectWidget
-    )
+    vendor = forms.ChoiceField(choices=_choices, widget=UnfoldAdminSelectWidget)
 
 
-class LinkForm(forms.Form):
-    """The finished link, to be copied."""
+class CopyForm(forms.Form):
+    """Texts to be copied."""
 
-    link = forms.CharField(
-        disabled=True,
-        required=False,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Whoever has it connects an account to this person; 48 hours.",
-    )
+    def __init__(self, texts: list[tuple[str, str]], *, note: str) -> None:
+        super().__init__()
+        for number, (label, text) in enumerate(texts):
+            self.fields[f"text{number}"] = forms.CharField(
+                label=label,
+                initial=text,
+                disabled=True,
+                required=False,
+                help_text=note if number == 0 else "",
+                widget=UnfoldAdminTextInputWidget,
+            )
 
 
 def invite(
     admin: ModelAdmin[Any], request: HttpRequest, subject: Subject
 ) -> HttpResponse:
-    """Ask for the vendor, or show the link for the one that was chosen."""
+    """Ask for the vendor, or show what the chosen one needs."""
     form = InviteForm(request.POST or None)
-    link = None
+    made = None
     if form.is_valid():
         vendor = form.cleaned_data["vendor"]
-        made = consent.make_link(consent.Invitation(subject=subject.id, vendor=vendor))
-        link = LinkForm(initial={"link": made})
+        is_token = get_adapter(vendor).personal_tokens
+        made = _token(subject, vendor) if is_token else _link(subject, vendor)
         audit.note(
             actor=request.user.get_username(),
-            verb="connection.invite",
+            verb="connection.token" if is_token else "connection.invite",
             target=f"subject {subject.id}",
-            reason="made a connect link",
+            reason="issued a personal token" if is_token else "made a connect link",
             now=timezone.now(),
             detail={"vendor": vendor},
         )
@@ -57,7 +70,21 @@ def invite(
         **admin.admin_site.each_context(request),
         "title": f"Connect an account to {subject.label}",
         "form": form,
-        "link": link,
+        "made": made,
         "opts": admin.model._meta,  # noqa: SLF001
     }
     return TemplateResponse(request, "admin/biometrics/invite.html", context)
+
+
+def _link(subject: Subject, vendor: str) -> CopyForm:
+    link = consent.make_link(consent.Invitation(subject=subject.id, vendor=vendor))
+    return CopyForm([("Link", link)], note=_LINK)
+
+
+def _token(subject: Subject, vendor: str) -> CopyForm:
+    token = registry.issue_personal_token(subject=subject, vendor=vendor)
+    filled = [
+        (label, text.format(url=settings.PUBLIC_URL, user=subject.id, token=token))
+        for label, text in get_adapter(vendor).sender_setup
+    ]
+    return CopyForm(filled, note=_ONCE)

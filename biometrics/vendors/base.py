@@ -265,6 +265,8 @@ class VendorAdapter:
     api: ClassVar[ApiSpec | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
     personal_tokens: ClassVar[bool] = False
+    # What to type where, for senders with a personal token: {url}, {user}, {token}.
+    sender_setup: ClassVar[tuple[tuple[str, str], ...]] = ()
     auto_provision: ClassVar[bool] = False
     max_body_bytes: ClassVar[int | None] = MIB
     accepted_status: ClassVar[int] = 200

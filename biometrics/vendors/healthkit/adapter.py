@@ -58,6 +58,13 @@ class HealthKit(VendorAdapter):
     title: ClassVar[str] = "Apple HealthKit"
     event_types: ClassVar[frozenset[str]] = frozenset({_SYNC, _EXPORT})
     personal_tokens: ClassVar[bool] = True
+    sender_setup: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Health Auto Export, REST API automation: URL", "{url}/webhooks/healthkit"),
+        ("Health Auto Export: header", "Authorization: Bearer {token}"),
+        ("Open Wearables SDK: host", "{url}"),
+        ("Open Wearables SDK: user id", "{user}"),
+        ("Open Wearables SDK: access token", "{token}"),
+    )
     max_body_bytes: ClassVar[int | None] = None
     accepted_status: ClassVar[int] = 202
     kept_headers: ClassVar[tuple[str, ...]] = (

@@ -1,0 +1,45 @@
+"""A person's token in the admin: shown once, told where it goes, replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from biometrics.models import AuditEntry, Subject, VendorConnection
+
+pytestmark = pytest.mark.django_db
+
+
+def issue(client: Client, subject: Subject) -> tuple[str, str]:
+    """Return a new token and the page that shows it."""
+    maker = reverse("admin:biometrics_subject_connect", args=[subject.pk])
+    page = client.post(maker, {"vendor": "healthkit"}).content.decode()
+    found = re.search(r"Authorization: Bearer ([\w-]+)", page)
+    assert found is not None, page
+    return found[1], page
+
+
+def held() -> str | None:
+    return VendorConnection.objects.get().personal_token_sha256
+
+
+def test_a_token_is_shown_once_and_replaced(client: Client) -> None:
+    robin = Subject.objects.create(label="Robin")
+    client.force_login(User.objects.create_superuser("ops", password="x"))
+    first, page = issue(client, robin)
+    assert held() == hashlib.sha256(first.encode()).hexdigest()
+    for told in ("/webhooks/healthkit", str(robin.id), "Shown this once"):
+        assert told in page
+    maker = reverse("admin:biometrics_subject_connect", args=[robin.pk])
+    assert first not in client.get(maker).content.decode()
+    second, _ = issue(client, robin)
+    assert second != first
+    assert held() == hashlib.sha256(second.encode()).hexdigest()
+    verbs = AuditEntry.objects.values_list("verb", flat=True)
+    assert list(verbs) == ["connection.token"] * 2
+    assert first not in str(list(AuditEntry.objects.values()))
