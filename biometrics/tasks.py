@@ -14,7 +14,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from biometrics import ledger, metrics, nudges, pipeline, retention
+from biometrics import leases, ledger, metrics, nudges, pipeline, retention
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
 from resilience import apply_operator_modes, backfill_transitions
@@ -31,7 +31,9 @@ def process_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
     nudges.taken(nudges.PROCESS_TASK, shard, urgent=urgent)
     with metrics.PROCESS_SECONDS.time():
         outcome = pipeline.process_shard(
-            shard=shard, now=timezone.now, budget_s=_BUDGET_S
+            shard=shard,
+            now=leases.shared_clock(own=timezone.now),
+            budget_s=_BUDGET_S,
         )
     nudges.nudge_publishing(outcome.publish_shards - outcome.urgent_shards)
     nudges.nudge_publishing(outcome.urgent_shards, urgent=True)
@@ -46,7 +48,7 @@ def publish_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
     nudges.taken(nudges.PUBLISH_TASK, shard, urgent=urgent)
     outcome = relay.publish_shard(
         shard=shard,
-        now=timezone.now,
+        now=leases.shared_clock(own=timezone.now),
         deadline=time.monotonic() + _BUDGET_S,
         should_yield=lambda: not urgent and nudges.urgent_waits(),
     )
@@ -58,7 +60,7 @@ def publish_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
 @shared_task(name="biometrics.sweep")
 def sweep(**_: Any) -> None:
     """Nudge every shard that has due work: whatever got lost is found here."""
-    now = timezone.now()
+    now = leases.shared_clock(own=timezone.now)()
     nudges.nudge_processing(pipeline.due_process_shards(now=now))
     nudges.nudge_publishing(relay.due_publish_shards(now=now))
     nudges.mark_worker()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from biometrics import leases
 from biometrics.leases import Lease, LeaseLostError
@@ -124,6 +127,29 @@ class TestOnPostgres:
             cursor.execute("SELECT clock_timestamp()")
             (moment,) = cursor.fetchone()
         assert abs(clock() - moment) < timedelta(seconds=1)
+
+    # What Celery says about its own tasks when it first sees them.
+    @pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
+    @pytest.mark.parametrize("name", ["process_shard", "publish_shard"])
+    def test_a_worker_whose_clock_is_wrong_compares_leases_by_the_databases(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from biometrics import tasks  # noqa: PLC0415 - warns, see above
+
+        seen: list[datetime] = []
+
+        def work(*, now: Callable[[], datetime], **_: object) -> NoReturn:
+            seen.append(now())
+            raise LookupError
+
+        true_now = timezone.now()
+        monkeypatch.setattr("biometrics.pipeline.process_shard", work)
+        monkeypatch.setattr("biometrics.publishing.relay.publish_shard", work)
+        monkeypatch.setattr("biometrics.nudges.taken", lambda *_, **__: None)
+        monkeypatch.setattr(timezone, "now", lambda: true_now - timedelta(seconds=90))
+        with pytest.raises(LookupError):
+            getattr(tasks, name)(shard=3)
+        assert abs(seen[0] - true_now) < timedelta(seconds=30)
 
     def test_a_stopped_holder_cannot_keep_the_row_locked(self) -> None:
         with leases.transact(), connection.cursor() as cursor:
