@@ -21,7 +21,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=sqlite://:memory: \
   AUREN_TERRA_DEV_ID=check AUREN_TERRA_API_KEY=check \
   AUREN_WEBHOOK_SECRET_TERRA=check
 
-.PHONY: run test check format lock clean venv bench-breaker bench-hrv bench-intake
+.PHONY: run test check format lock clean venv bench-breaker bench-hrv bench-intake chaos chaos-short
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -50,6 +50,16 @@ bench-intake: venv
 
 bench-hrv: venv
 	$(BIN)/python -m tests.bench.bench_hrv
+
+# Kills and freezes everything at random, and counts; docs/reliability.md. SEEDS, FIRST.
+SEEDS := 20
+FIRST := 1
+chaos: venv
+	$(BIN)/python -m tests.chaos.run --seeds $(SEEDS) --first $(FIRST)
+
+# One seed with every fault, Kafka away for 8 s.
+chaos-short: venv
+	$(BIN)/python -m tests.chaos.run --seeds 1 --first $(FIRST) --short
 
 # Pins everything anew: both requirements files, and the jars of the embedded Kafka.
 lock: venv
