@@ -7,17 +7,23 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
+from biometrics import audit
 from biometrics.admin.base import ReadOnlyAdmin, bullets, first, link, list_link, moment
 from biometrics.admin.filters import VendorFilter
 from biometrics.admin.inviting import invite
+from biometrics.admin.reasons import Verb, confirm
+from biometrics.connections import registry
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
@@ -105,6 +111,7 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
 
     list_display = ("vendor", "person", "account_id", "state", "updated")
     list_filter = (VendorFilter, ("status", ChoicesDropdownFilter))
+    actions = ("revoke_selected",)
     search_fields = ("account_id__exact", "subject__id__exact")
     search_help_text = "Vendor account or person id, whole."
     list_select_related = ("subject",)
@@ -167,3 +174,32 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
     def deliveries(self, row: VendorConnection) -> SafeString:
         """Link to what came for this account."""
         return list_link(WebhookDelivery, "show", vendor=row.vendor, q=row.account_id)
+
+    @action(description="Revoke", permissions=["operate"])
+    def revoke_selected(
+        self, request: HttpRequest, queryset: QuerySet[VendorConnection]
+    ) -> HttpResponse | None:
+        """Ask for a reason, then end the connections and forget their tokens."""
+        verb = Verb(
+            name="revoke_selected",
+            title="Revoke",
+            effect="The selected connections end: tokens are forgotten, nothing is "
+            "fetched, a phone's token is refused within half a minute.",
+            act=_revoke,
+        )
+        return confirm(self, request, queryset, verb)
+
+
+def _revoke(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+    ids = list(rows.values_list("id", flat=True))
+    with transaction.atomic():
+        for connection_id in ids:
+            registry.revoke(connection_id=connection_id, reason=reason)
+            audit.note(
+                actor=request.user.get_username(),
+                verb="connection.revoke",
+                target=f"connection {connection_id}",
+                reason=reason,
+                now=timezone.now(),
+            )
+    return f"{len(ids)} connections are revoked."

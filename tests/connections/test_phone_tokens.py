@@ -43,3 +43,20 @@ def test_a_token_is_shown_once_and_replaced(client: Client) -> None:
     verbs = AuditEntry.objects.values_list("verb", flat=True)
     assert list(verbs) == ["connection.token"] * 2
     assert first not in str(list(AuditEntry.objects.values()))
+
+
+def test_staff_revoke_with_a_reason(client: Client) -> None:
+    robin = Subject.objects.create(label="Robin")
+    client.force_login(User.objects.create_superuser("ops", password="x"))
+    issue(client, robin)
+    row = VendorConnection.objects.get()
+    chosen = {"action": "revoke_selected", "_selected_action": [row.pk]}
+    listing = reverse("admin:biometrics_vendorconnection_changelist")
+    assert client.post(listing, chosen).status_code == 200
+    assert held() is not None
+    assert client.post(listing, {**chosen, "reason": "phone lost"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.status, row.status_reason) == ("revoked", "phone lost")
+    assert held() is None
+    noted = AuditEntry.objects.get(verb="connection.revoke")
+    assert (noted.actor, noted.reason) == ("ops", "phone lost")
