@@ -76,6 +76,11 @@ def test_each_way_to_lose_is_seen(
     assert lost(Rows(said=said, stored=stored), *records) == 1
 
 
+def test_a_second_copy_is_seen() -> None:
+    assert judge.count_doubled([Written("a", 1, 0), Written("b", 2, 1)]) == 0
+    assert judge.count_doubled([Written("a", 1, 0), Written("a", 1, 1)]) == 1
+
+
 def test_order_is_judged_by_person() -> None:
     def disordered(*records: Written) -> int:
         return judge.count_disordered(list(records))
