@@ -177,7 +177,16 @@ def _look(*, stale: Grant, now: datetime) -> Grant | RefreshClaim | None:
     current = _current(connection_id=stale.connection_id)
     if current.access_token != stale.access_token:
         return current
-    return grants.claim_refresh(connection_id=stale.connection_id, now=now)
+    claim = grants.claim_refresh(connection_id=stale.connection_id, now=now)
+    if claim is None:
+        return None
+    # Between our look and our claim somebody may have renewed and let go: what we hold
+    # now is the claim on the new token, and to spend that would end everybody's access.
+    current = _current(connection_id=stale.connection_id)
+    if current.access_token == stale.access_token:
+        return claim
+    grants.release(claim=claim)
+    return current
 
 
 def _current(*, connection_id: int) -> Grant:

@@ -191,3 +191,18 @@ async def _get(connection: VendorConnection, world: World) -> Any:
 
 async def _call(api: Any) -> Any:
     return await api.get("/doc/1")
+
+
+def test_fifty_sessions_renew_once(world: World, vendor_server: VendorServer) -> None:
+    connection = connect(world, expires_at=world.now)
+    vendor_server.valid = set()
+    vendor_server.refresh_delay_s = 0.3
+    vendor_server.says("/doc/1", DOCUMENT)
+
+    async def all_at_once() -> list[int]:
+        # Each has its own pool and memory; only the database is shared.
+        answers = await asyncio.gather(*(_get(connection, world) for _ in range(50)))
+        return [answer.status for answer in answers]
+
+    assert asyncio.run(all_at_once()) == [200] * 50
+    assert len(vendor_server.tokens_asked) == 1
