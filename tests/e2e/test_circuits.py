@@ -30,6 +30,8 @@ class QuickStack(Stack):
     def environment(self) -> dict[str, str]:
         return {
             **super().environment,
+            # Each batch without a broker waits for its own time-outs.
+            "RESILIENCE_KAFKA_FAILURE_THRESHOLD": "2",
             "RESILIENCE_KAFKA_RECOVERY_TIMEOUT": "1",
             "RESILIENCE_KAFKA_RECOVERY_CAP": "2",
             "RESILIENCE_VENDOR_RECOVERY_TIMEOUT": "1",
