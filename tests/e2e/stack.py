@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import psycopg2
@@ -20,11 +21,12 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from auren.devstack.kafka import EmbeddedKafka
 from auren.devstack.postgres import TemporaryPostgres
-from auren.devstack.process import ManagedProcess
+from auren.devstack.process import ManagedProcess, ServiceError
 from auren.devstack.services import free_port
 from auren.devstack.valkey import EmbeddedValkey
 from tests import signer
 from tests.databases import migrate, parameters_of
+from tests.services import unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {
@@ -260,6 +262,20 @@ class Stack:
                 for batch in batches.values():
                     found.extend(batch)
         return found
+
+
+@contextmanager
+def running(kind: type[Stack], services_dir: Path) -> Iterator[Stack]:
+    """Start a stack of this kind in a folder of its own, and stop it whatever happens."""
+    stack = kind(services_dir / f"stack-{uuid4().hex[:8]}")
+    try:
+        try:
+            stack.start()
+        except ServiceError as error:
+            unavailable("postgres", reason=str(error))
+        yield stack
+    finally:
+        stack.stop()
 
 
 def headers_of(record: ConsumerRecord) -> dict[str, str]:

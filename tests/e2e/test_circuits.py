@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +11,9 @@ import orjson
 import pytest
 from kafka.consumer.fetcher import ConsumerRecord
 
-from auren.devstack.process import ServiceError
 from tests.e2e.bodies import terra_sleep
 from tests.e2e.documents import DocumentServer
-from tests.e2e.stack import Stack, headers_of
-from tests.services import unavailable
+from tests.e2e.stack import Stack, headers_of, running
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.chaos]
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -41,14 +38,8 @@ class QuickStack(Stack):
 
 @pytest.fixture(scope="module")
 def stack(services_dir: Path) -> Iterator[Stack]:
-    running = QuickStack(services_dir / f"stack-{uuid.uuid4().hex[:8]}")
-    try:
-        running.start()
-    except ServiceError as error:
-        running.stop()
-        unavailable("postgres", reason=str(error))
-    yield running
-    running.stop()
+    with running(QuickStack, services_dir) as started:
+        yield started
 
 
 def changes(stack: Stack, circuit: str) -> list[tuple[str, str]]:
