@@ -12,14 +12,15 @@ INSTALLED := $(VENV)/requirements.installed
 REQUIREMENTS := requirements.txt requirements-dev.txt
 
 # Stands in for what a production host sets, where a tool wants settings to be there.
-CHECK_ENV := AUREN_MODE=production DATABASE_URL=sqlite://:memory: \
+CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/checks \
   SECRET_KEY=for-checks-only-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
   AUREN_TOKEN_KEYS=Zm9yLWNoZWNrcy1vbmx5LTAxMjM0NTY3ODktMDEyMzQ= \
   AUREN_OURA_CLIENT_ID=check AUREN_OURA_CLIENT_SECRET=check \
   AUREN_OURA_VERIFICATION_TOKEN=check \
   AUREN_WHOOP_CLIENT_ID=check AUREN_WHOOP_CLIENT_SECRET=check \
   AUREN_TERRA_DEV_ID=check AUREN_TERRA_API_KEY=check \
-  AUREN_WEBHOOK_SECRET_TERRA=check
+  AUREN_WEBHOOK_SECRET_TERRA=check \
+  PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
 .PHONY: run test check format lock clean venv bench-breaker bench-hrv bench-intake chaos chaos-short
 
@@ -35,7 +36,7 @@ check: venv
 	$(BIN)/ruff format --check .
 	$(CHECK_ENV) $(BIN)/mypy $(PACKAGES) tests
 	$(BIN)/lint-imports
-	$(CHECK_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) AUREN_MODE=development DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: venv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,11 +13,13 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()
 
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402, I001
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 from auren import celery as _celery  # noqa: E402, F401 - nudges use the configured app
+from auren.safety import verdicts  # noqa: E402
 from biometrics.handler import PREFIXES, WebhookHandler  # noqa: E402
 from biometrics.intake import runtime as intake  # noqa: E402
 from biometrics.realtime.routing import websocket_urlpatterns  # noqa: E402
@@ -48,6 +51,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            try:
+                await asyncio.to_thread(verdicts.refuse_unsafe)
+            except ImproperlyConfigured as unsafe:
+                await send({"type": "lifespan.startup.failed", "message": str(unsafe)})
+                return
             intake.current()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":

@@ -7,9 +7,16 @@ import threading
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
+from celery.signals import (
+    beat_init,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 from dj_db_conn_pool.core import pool_container
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from kombu import Exchange, Queue
 from prometheus_client.multiprocess import mark_process_dead
@@ -49,6 +56,18 @@ app.conf.beat_schedule = {
         "options": {"expires": 3600},
     },
 }
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_unsafe(**_kwargs: Any) -> None:
+    """End a worker or beat that must not run; signals swallow every other exception."""
+    from auren.safety import verdicts  # noqa: PLC0415 - the apps are loaded by now
+
+    try:
+        verdicts.refuse_unsafe()
+    except ImproperlyConfigured as unsafe:
+        raise SystemExit(str(unsafe)) from None
 
 
 @worker_process_init.connect

@@ -212,6 +212,7 @@ AUREN_VENDORS: dict[str, dict[str, Any]] = {
     for slug in _vendor_slugs()
 }
 AUREN_WEBHOOK_SECRETS = env.webhook_secrets(os.environ)
+AUREN_UNUSED_VENDORS = env.listing("AUREN_UNUSED_VENDORS")
 for _slug in ("oura", "whoop"):
     # These two sign with the OAuth client secret; a list of its own serves rotation.
     _client_secret = AUREN_VENDORS.get(_slug, {}).get("client_secret")
@@ -347,6 +348,8 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 # ── Security: strict unless this is a development machine ────────────────────
+# Ids of safeguards (manage.py doctor) that staff live with knowingly.
+AUREN_ACCEPTED_RISKS = env.listing("AUREN_ACCEPTED_RISKS")
 _TLS = env.flag("AUREN_TLS", default=AUREN_MODE == "production")
 SECURE_SSL_REDIRECT = False
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _TLS else None

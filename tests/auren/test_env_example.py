@@ -36,6 +36,8 @@ REQUIRED = {
     "AUREN_OURA_CLIENT_SECRET": "check",
     "AUREN_WHOOP_CLIENT_SECRET": "check",
     "AUREN_WEBHOOK_SECRET_TERRA": "check",
+    "PUBLIC_URL": "https://bridge.example.org",
+    "KAFKA_REPLICATION_FACTOR": "3",
 }
 
 

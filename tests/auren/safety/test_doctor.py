@@ -1,0 +1,186 @@
+"""What `manage.py doctor` shows, and what ends a process at its start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from auren.devstack.valkey import EmbeddedValkey
+from auren.safety import running, verdicts
+from auren.safety.safeguard import Safeguard, UnknowableError
+from biometrics import nudges
+from tests.auren.test_env_example import REQUIRED, documented
+
+ROOT = Path(__file__).resolve().parents[3]
+WELL = Safeguard(id="auren.E901", promise="all is well", wrong=lambda: None, fix="-")
+WRONG = Safeguard(
+    id="auren.E902", promise="it is right", wrong=lambda: "It is wrong.", fix="Mend it."
+)
+
+
+def _away() -> str | None:
+    message = "Nobody answered."
+    raise UnknowableError(message)
+
+
+AWAY = Safeguard(
+    id="auren.E903", promise="it can be asked", wrong=_away, fix="Start it."
+)
+
+
+@pytest.fixture
+def safeguards(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def use(*chosen: Safeguard) -> None:
+        monkeypatch.setattr(verdicts, "CONFIGURED", chosen)
+        monkeypatch.setattr(verdicts, "RUNNING", ())
+
+    return use
+
+
+def doctor(*arguments: str) -> tuple[str, str]:
+    """Return what is printed, and the complaint that makes the exit code 1."""
+    out = StringIO()
+    try:
+        call_command("doctor", *arguments, stdout=out)
+    except CommandError as error:
+        return out.getvalue(), str(error)
+    return out.getvalue(), ""
+
+
+def test_what_is_wrong_is_marked_with_its_fix(safeguards: Callable[..., None]) -> None:
+    safeguards(WELL, WRONG)
+    shown, complaint = doctor()
+    assert "✓ auren.E901  all is well" in shown
+    assert "✗ auren.E902  it is right\n    It is wrong.\n    Mend it." in shown
+    assert complaint
+
+
+def test_what_cannot_be_found_out_is_not_well(safeguards: Callable[..., None]) -> None:
+    safeguards(AWAY)
+    shown, complaint = doctor()
+    assert "✗ auren.E903  it can be asked\n    Nobody answered.\n    Start it." in shown
+    assert complaint
+
+
+def test_an_accepted_risk_is_shown_as_such(
+    safeguards: Callable[..., None], settings: Settings
+) -> None:
+    safeguards(WRONG)
+    settings.AUREN_ACCEPTED_RISKS = ["auren.E902"]
+    shown, _ = doctor()
+    assert "! auren.E902  it is right\n    accepted by AUREN_ACCEPTED_RISKS" in shown
+
+
+def test_a_start_is_refused_for_what_is_wrong(
+    safeguards: Callable[..., None], settings: Settings
+) -> None:
+    safeguards(WELL, WRONG)
+    settings.AUREN_MODE = "production"
+    with pytest.raises(
+        ImproperlyConfigured, match=r"auren\.E902: It is wrong\. Mend it"
+    ):
+        verdicts.refuse_unsafe()
+
+
+def test_a_start_is_not_refused_for_what_is_away(
+    safeguards: Callable[..., None],
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    safeguards(AWAY)
+    settings.AUREN_MODE = "production"
+    verdicts.refuse_unsafe()
+    assert "start.unknown" in caplog.text
+
+
+@pytest.mark.django_db
+def test_tables_of_an_older_version_are_seen() -> None:
+    assert running.RUNNING[0].wrong() is None
+
+    MigrationRecorder(connection).record_unapplied("biometrics", "0001_initial")
+    said = running.RUNNING[0].wrong()
+    assert said is not None
+    assert "not applied, first biometrics" in said
+
+
+@pytest.mark.django_db
+def test_a_wrong_clock_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = running.RUNNING[1]
+    assert clock.wrong() is None
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: past)
+    said = clock.wrong()
+    if connection.vendor == "postgresql":
+        assert said is not None
+        assert "behind the database's" in said
+
+
+def test_redis_and_kafka_that_are_away_are_unknown() -> None:
+    for safeguard in running.RUNNING[2:]:
+        with pytest.raises(UnknowableError):
+            safeguard.wrong()
+
+
+def test_the_development_stack_s_valkey_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    server = EmbeddedValkey(data_dir=tmp_path)
+    server.start()
+    try:
+        settings.REDIS_URL = server.url
+        nudges.connect.cache_clear()
+        said = running.RUNNING[3].wrong()
+    finally:
+        nudges.connect.cache_clear()
+        server.stop()
+    assert said is not None
+    assert "REDIS_URL" in said
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["-m", "uvicorn", "auren.asgi:application", "--port", "0"],
+        ["-m", "celery", "-A", "auren", "worker", "-c", "1"],
+        ["-m", "celery", "-A", "auren", "beat", "--schedule", "{home}/beat"],
+        ["manage.py", "kafka_topics"],
+    ],
+    ids=["web", "worker", "beat", "command"],
+)
+def test_every_process_refuses_an_unsafe_start(argv: list[str], tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "auren.settings",
+        **documented(),
+        **REQUIRED,
+        "ALLOWED_HOSTS": "*",
+        "DATABASE_URL": "postgres://nobody:planted-password@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }
+    done = subprocess.run(
+        [sys.executable, *(word.format(home=tmp_path) for word in argv)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "auren.E006" in done.stderr
+    assert "ALLOWED_HOSTS" in done.stderr
+    assert "planted-password" not in done.stdout + done.stderr
