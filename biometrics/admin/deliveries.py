@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -16,7 +17,6 @@ from unfold.decorators import action, display
 from biometrics import parked, replay
 from biometrics.admin.base import (
     NOTHING,
-    ReadOnlyAdmin,
     bullets,
     first,
     link,
@@ -26,7 +26,9 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.filters import ErrorCodeFilter, VendorFilter
 from biometrics.admin.reasons import Verb, confirm
-from biometrics.models import OutboxMessage, WebhookDelivery
+from biometrics.admin.reveal import HidingAdmin
+from biometrics.admin.trail import curl, trail_of
+from biometrics.models import OutboxMessage, VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 
 _LABELS = {
@@ -39,8 +41,11 @@ _LABELS = {
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
+class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
     """Every authenticated request and what has become of it."""
+
+    health_fields = ("raw_body", "as_curl", "fetched")
+    change_form_before_template = "admin/biometrics/trail.html"
 
     list_display = ("received", "vendor", "event_type", "state", "short_error")
     list_filter = (
@@ -77,15 +82,40 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
             },
         ),
         ("What became of it", {"fields": ("its_events", "its_messages")}),
-        ("As received", {"fields": ("kept_headers", "raw_body", "fetched")}),
+        ("As received", {"fields": ("kept_headers", "raw_body", "as_curl", "fetched")}),
     )
     readonly_fields = fieldsets[0][1]["fields"] + (
         "its_events",
         "its_messages",
         "kept_headers",
         "raw_body",
+        "as_curl",
         "fetched",
     )
+
+    class Media:
+        js = ("biometrics/copy.js",)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Put the delivery's way, from receipt to Kafka, before its fields."""
+        delivery = self.get_object(request, object_id)
+        trail = trail_of(delivery) if delivery is not None else None
+        context = {**(extra_context or {}), "trail": trail}
+        page: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return page
+
+    def whom(self, row: WebhookDelivery) -> UUID:
+        """Return the account's person, or the delivery itself while it has none."""
+        subject = VendorConnection.objects.filter(
+            vendor=row.vendor, account_id=row.account_id
+        ).values_list("subject_id", flat=True)
+        return subject.first() or row.public_id
 
     @display(description="Received (UTC)", ordering="id")
     def received(self, row: WebhookDelivery) -> SafeString | str:
@@ -135,6 +165,17 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     def raw_body(self, row: WebhookDelivery) -> SafeString | str:
         """Show the bytes as they were signed."""
         return pretty_bytes(row.body)
+
+    @display(description="As a command")
+    def as_curl(self, row: WebhookDelivery) -> SafeString | str:
+        """Show how to send it again; only its sender can sign it."""
+        if row.body is None:
+            return NOTHING
+        return format_html(
+            '<button type="button" class="text-link" data-copy="as-curl">Copy</button>'
+            ' (without a signature)<div id="as-curl">{}</div>',
+            pretty(curl(row)),
+        )
 
     @display(description="Fetched documents")
     def fetched(self, row: WebhookDelivery) -> SafeString | str:

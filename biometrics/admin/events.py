@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import (
-    ReadOnlyAdmin,
     bullets,
     first,
     link,
@@ -17,6 +18,7 @@ from biometrics.admin.base import (
     pretty,
 )
 from biometrics.admin.filters import MetricFilter, VendorFilter
+from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import BiometricEvent, Reading
 from biometrics.models.events import EventStatus
 
@@ -28,8 +30,10 @@ _LABELS = {
 
 
 @admin.register(BiometricEvent)
-class BiometricEventAdmin(ReadOnlyAdmin[BiometricEvent]):
+class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
     """One thing that a delivery said about one record."""
+
+    health_fields = ("value",)
 
     list_display = ("created", "vendor", "record", "person", "state")
     list_filter = (
@@ -63,6 +67,10 @@ class BiometricEventAdmin(ReadOnlyAdmin[BiometricEvent]):
         "value",
     )
     readonly_fields = fields
+
+    def whom(self, row: BiometricEvent) -> UUID:
+        """Return the person."""
+        return row.subject_id
 
     @display(description="Created (UTC)", ordering="created_at")
     def created(self, row: BiometricEvent) -> SafeString | str:
@@ -133,10 +141,11 @@ class BiometricEventAdmin(ReadOnlyAdmin[BiometricEvent]):
 
 
 @admin.register(Reading)
-class ReadingAdmin(ReadOnlyAdmin[Reading]):
-    """The current value of one metric of one record."""
+class ReadingAdmin(HidingAdmin[Reading]):
+    """The current value of one metric of one record; lists show no value."""
 
-    list_display = ("local_date", "metric", "amount", "person", "record_type")
+    health_fields = ("amount",)
+    list_display = ("local_date", "metric", "unit", "person", "record_type")
     list_filter = (MetricFilter, ("local_date", RangeDateFilter))
     search_fields = ("subject__id__exact", "record_id__exact")
     search_help_text = "Person id or vendor record id, whole."
@@ -157,6 +166,10 @@ class ReadingAdmin(ReadOnlyAdmin[Reading]):
         "others",
     )
     readonly_fields = fields
+
+    def whom(self, row: Reading) -> UUID:
+        """Return the person."""
+        return row.subject_id
 
     @display(description="Value")
     def amount(self, row: Reading) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -23,6 +24,7 @@ from biometrics.admin.base import (
     pretty_bytes,
 )
 from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import (
     OutboxMessage,
     ParkedQueue,
@@ -42,8 +44,10 @@ _LABELS = {
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
+class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     """One message to Kafka and where it stands."""
+
+    health_fields = ("record_value",)
 
     list_display = ("created", "topic", "event_type", "state", "where")
     list_filter = (
@@ -74,6 +78,10 @@ class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
         "record_value",
     )
     readonly_fields = fields
+
+    def whom(self, row: OutboxMessage) -> UUID:
+        """Return the person whose id is the key."""
+        return row.subject
 
     @display(description="Appended (UTC)", ordering="id")
     def created(self, row: OutboxMessage) -> SafeString | str:

@@ -23,6 +23,7 @@ from biometrics.admin.base import ReadOnlyAdmin, bullets, first, link, list_link
 from biometrics.admin.filters import VendorFilter
 from biometrics.admin.inviting import invite
 from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.reveal import reveal
 from biometrics.connections import registry
 from biometrics.models import (
     BiometricEvent,
@@ -72,10 +73,19 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
     def get_urls(self) -> list[Any]:
         """Add the page that makes connect links."""
         view = self.admin_site.admin_view(self.connect)
-        route = path(
-            "<uuid:object_id>/connect/", view, name="biometrics_subject_connect"
-        )
-        return [route, *super().get_urls()]
+        routes = [
+            path("<uuid:object_id>/connect/", view, name="biometrics_subject_connect"),
+            path(
+                "reveal/<uuid:key>/",
+                self.admin_site.admin_view(self.reveal),
+                name="biometrics_subject_reveal",
+            ),
+        ]
+        return [*routes, *super().get_urls()]
+
+    def reveal(self, request: HttpRequest, key: UUID) -> HttpResponse:
+        """Ask why, then show this person's values for a while."""
+        return reveal(self.admin_site, request, key)
 
     def connect(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """Make a link through which this person connects an account."""

@@ -28,6 +28,9 @@ class Subject(models.Model):
     label = models.CharField(max_length=120, help_text="For staff; never published.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        permissions = [("reveal_subject", "Can reveal health values")]
+
     def __str__(self) -> str:
         return self.label
 

@@ -15,7 +15,7 @@ from biometrics.models import AuditEntry, HrvAlert, WebhookDelivery
 from biometrics.realtime.broadcast import broadcast_numbers
 from resilience import get_breaker
 from tests.bridge import RunningBridge
-from tests.browser.seed import World, body, sleep
+from tests.browser.seed import ILL, World, body, sleep
 from tests.browser.staff import Staff
 
 INDEX = reverse("admin:index")
@@ -120,6 +120,22 @@ def test_an_alert_is_acknowledged(page: Page, world: World) -> None:
     expect(page.get_by_text("1 alerts are acknowledged")).to_be_visible()
     alert = HrvAlert.objects.get(pk=world.alert.pk)
     assert (alert.status, alert.note) == ("acknowledged", "Has a cold, stays at home")
+
+
+def test_a_trail_is_read_and_its_values_revealed_with_a_reason(
+    page: Page, world: World
+) -> None:
+    args = [world.published.pk]
+    page.goto(reverse("admin:biometrics_webhookdelivery_change", args=args))
+    expect(page.get_by_text("Published in 310 ms")).to_be_visible()
+    expect(page.get_by_text("avg_hrv_rmssd")).to_have_count(0)
+    page.get_by_role("link", name="Reveal").click()
+    page.locator('input[name="reason"]').fill("The person asked us to look")
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.get_by_text("avg_hrv_rmssd").first).to_be_visible()
+    entry = AuditEntry.objects.get(verb="values.reveal")
+    assert entry.target == str(world.subjects[ILL].pk)
+    assert entry.reason == "The person asked us to look"
 
 
 @pytest.mark.parametrize("name", ["open", "disable", "observe", "auto", "reset"])

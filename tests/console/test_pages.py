@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from biometrics.models import AuditEntry, HrvAlert, WebhookDelivery
+from tests.console.revealing import reveal
 
 MODELS = (
     "auditentry",
@@ -109,6 +110,7 @@ def test_a_body_cannot_run_a_script(
     admin_client: Client, world: SimpleNamespace
 ) -> None:
     url = page_url("webhookdelivery", world.webhookdelivery.pk)
+    reveal(admin_client, world.subject.pk)
     text = admin_client.get(url).content.decode()
     assert "<script>alert(1)</script>" not in text
     assert "&lt;script&gt;alert(1)" in text

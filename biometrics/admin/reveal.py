@@ -1,0 +1,135 @@
+"""Health values stay hidden until somebody with the right says why they must be seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from biometrics import audit
+from biometrics.admin.base import ReadOnlyAdmin
+from biometrics.admin.reasons import ReasonForm
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+PERMISSION = "biometrics.reveal_subject"
+_FOR = timedelta(minutes=15)
+_SESSION_KEY = "revealed"
+_MASK = "•••"
+_PLACES = ("hidden_values", "withheld_values")
+
+
+def may_reveal(request: HttpRequest) -> bool:
+    """Say whether this person may see health values at all."""
+    return bool(request.user.has_perm(PERMISSION))
+
+
+def is_revealed(request: HttpRequest, key: object) -> bool:
+    """Say whether this person revealed these values less than 15 minutes ago."""
+    until = request.session.get(_SESSION_KEY, {}).get(str(key))
+    if until is None or not may_reveal(request):
+        return False
+    return timezone.now() < datetime.fromtimestamp(until, tz=UTC)
+
+
+class HidingAdmin(ReadOnlyAdmin[ModelT]):
+    """A page that sends `health_fields` only after a reveal of whom they speak.
+
+    Before it the values are not in the answer at all, not merely invisible.
+    """
+
+    health_fields: tuple[str, ...] = ()
+
+    def whom(self, row: ModelT) -> UUID:
+        """Return the id under which the values are revealed: the person's."""
+        raise NotImplementedError
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ModelT | None = None
+    ) -> Any:
+        """Add the places that stand where values are hidden."""
+        return (*super().get_readonly_fields(request, obj), *_PLACES)
+
+    def get_fieldsets(self, request: HttpRequest, obj: ModelT | None = None) -> Any:
+        """Put one line in the place of the values until they are revealed."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or is_revealed(request, self.whom(obj)):
+            return fieldsets
+        place = _PLACES[0] if may_reveal(request) else _PLACES[1]
+        return [
+            (title, {**options, "fields": self._masked(options["fields"], place)})
+            for title, options in fieldsets
+        ]
+
+    def _masked(self, fields: Any, place: str) -> list[Any]:
+        kept = [place if name in self.health_fields else name for name in fields]
+        return list(dict.fromkeys(kept))
+
+    @display(description="Health values")
+    def hidden_values(self, row: ModelT) -> SafeString:
+        """Offer to reveal, and come back here."""
+        opts = self.model._meta  # noqa: SLF001 - Django's own way to the label
+        here = reverse(
+            f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]
+        )
+        there = reverse("admin:biometrics_subject_reveal", args=[self.whom(row)])
+        return format_html(
+            '{} <a class="text-link" href="{}?{}">Reveal</a>',
+            *(_MASK, there, urlencode({"next": here})),
+        )
+
+    @display(description="Health values")
+    def withheld_values(self, _row: ModelT) -> str:
+        """Say why nothing is shown."""
+        return f"{_MASK} (shown to staff with the right to reveal)"
+
+
+def reveal(site: AdminSite, request: HttpRequest, key: UUID) -> HttpResponse:
+    """Ask for a reason, write it down, and show the values for 15 minutes."""
+    if not may_reveal(request):
+        raise PermissionDenied
+    form = ReasonForm(request.POST or None)
+    back = _back(request)
+    if form.is_valid():
+        now = timezone.now()
+        audit.note(
+            actor=request.user.get_username(),
+            verb="values.reveal",
+            target=str(key),
+            reason=form.cleaned_data["reason"],
+            now=now,
+        )
+        known = request.session.get(_SESSION_KEY, {})
+        open_ones = {k: until for k, until in known.items() if until > now.timestamp()}
+        until = (now + _FOR).timestamp()
+        request.session[_SESSION_KEY] = {**open_ones, str(key): until}
+        messages.success(request, "Revealed for 15 minutes; the audit says why.")
+        return HttpResponseRedirect(back)
+    context = {
+        **site.each_context(request),
+        "title": "Reveal health values",
+        "form": form,
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/biometrics/reveal.html", context)
+
+
+def _back(request: HttpRequest) -> str:
+    asked = request.GET.get("next", "")
+    if url_has_allowed_host_and_scheme(asked, allowed_hosts={request.get_host()}):
+        return asked
+    return reverse("admin:index")
