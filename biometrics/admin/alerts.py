@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -15,14 +16,17 @@ from unfold.decorators import action, display
 from biometrics import audit
 from biometrics.admin.base import (
     NOTHING,
-    ReadOnlyAdmin,
     bullets,
     first,
     link,
     moment,
     pretty,
 )
+from biometrics.admin.hrv_chart import around
+from biometrics.admin.hrv_evidence import evidence_of
 from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.reveal import HidingAdmin, is_revealed
+from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.models import HrvAlert, HrvNight
 from biometrics.models.hrv import AlertStatus, Severity
 
@@ -41,8 +45,12 @@ _STATUS = {
 
 
 @admin.register(HrvAlert)
-class HrvAlertAdmin(ReadOnlyAdmin[HrvAlert]):
+class HrvAlertAdmin(HidingAdmin[HrvAlert]):
     """Wellness information, not a diagnosis: check in with the person."""
+
+    health_fields = ("all_evidence",)
+    change_form_before_template = "admin/biometrics/hrv_alert.html"
+    list_before_template = "admin/biometrics/hrv_limits.html"
 
     list_display = ("grade", "person", "night", "evidence_line", "state")
     list_filter = (
@@ -61,7 +69,6 @@ class HrvAlertAdmin(ReadOnlyAdmin[HrvAlert]):
         "state",
         "person",
         "night",
-        "message",
         "rules",
         "series_id",
         "ruleset",
@@ -73,6 +80,36 @@ class HrvAlertAdmin(ReadOnlyAdmin[HrvAlert]):
         "all_evidence",
     )
     readonly_fields = fields
+
+    class Media:
+        js = ("biometrics/hrv.js",)
+
+    def whom(self, row: HrvAlert) -> UUID:
+        """Return the person of whom the alert speaks."""
+        return row.subject_id
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say what alerts are not for, above the list."""
+        context = {**(extra_context or {}), "limits_of_use": LIMITS_OF_USE}
+        page: HttpResponse = super().changelist_view(request, context)
+        return page
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Put the limits of use first, then, once revealed, the evidence and a chart."""
+        alert = self.get_object(request, object_id)
+        context = {**(extra_context or {}), "limits_of_use": LIMITS_OF_USE}
+        if alert is not None and is_revealed(request, alert.subject_id):
+            context |= {"evidence": evidence_of(alert), "chart": around(alert)}
+        page: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return page
 
     @display(description="Severity", label=_SEVERITY, ordering="severity")
     def grade(self, row: HrvAlert) -> str:
@@ -127,7 +164,7 @@ class HrvAlertAdmin(ReadOnlyAdmin[HrvAlert]):
         rows = first(row.messages.order_by("id"))
         return bullets([link(m, f"{m.event_type}: {m.status}") for m in rows])
 
-    @display(description="Evidence")
+    @display(description="Evidence as stored")
     def all_evidence(self, row: HrvAlert) -> SafeString | str:
         """Show everything that led to it."""
         return pretty(row.evidence)
@@ -169,8 +206,10 @@ def _acknowledge(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
 
 
 @admin.register(HrvNight)
-class HrvNightAdmin(ReadOnlyAdmin[HrvNight]):
+class HrvNightAdmin(HidingAdmin[HrvNight]):
     """What one night said and how it was judged."""
+
+    health_fields = ("value_ms", "rhr_bpm", "rr_brpm", "temp_c", "judged")
 
     list_display = ("night", "person", "series_id", "grade", "ruleset")
     list_filter = (
@@ -196,6 +235,10 @@ class HrvNightAdmin(ReadOnlyAdmin[HrvNight]):
         "judged",
     )
     readonly_fields = fields
+
+    def whom(self, row: HrvNight) -> UUID:
+        """Return the person whose night it was."""
+        return row.subject_id
 
     @display(description="Person")
     def person(self, row: HrvNight) -> SafeString | str:

@@ -21,6 +21,7 @@ from unfold.decorators import action, display
 from biometrics import audit
 from biometrics.admin.base import ReadOnlyAdmin, bullets, first, link, list_link, moment
 from biometrics.admin.filters import VendorFilter
+from biometrics.admin.hrv_person import person_context
 from biometrics.admin.inviting import invite
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import reveal
@@ -48,12 +49,16 @@ _LABELS = {
 class SubjectAdmin(ReadOnlyAdmin[Subject]):
     """A person, and everything that is theirs."""
 
+    change_form_before_template = "admin/biometrics/hrv_person.html"
     list_display = ("label", "id", "created")
     search_fields = ("id__exact", "label__istartswith")
     search_help_text = "Person id, whole, or the start of the label."
     ordering = ("label",)
     fields = ("label", "id", "created", "connected", "last_alerts", "more")
     readonly_fields = fields
+
+    class Media:
+        js = ("biometrics/hrv.js",)
 
     @display(description="Known since (UTC)", ordering="created_at")
     def created(self, row: Subject) -> SafeString | str:
@@ -82,6 +87,18 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
             ),
         ]
         return [*routes, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Put the person's nights before the fields, once revealed."""
+        context = {**(extra_context or {}), **person_context(request, object_id)}
+        page: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return page
 
     def reveal(self, request: HttpRequest, key: UUID) -> HttpResponse:
         """Ask why, then show this person's values for a while."""

@@ -30,6 +30,7 @@ PERMISSION = "biometrics.reveal_subject"
 _FOR = timedelta(minutes=15)
 _SESSION_KEY = "revealed"
 _MASK = "•••"
+WITHHELD = f"{_MASK} (shown to staff with the right to reveal)"
 _PLACES = ("hidden_values", "withheld_values")
 
 
@@ -86,16 +87,21 @@ class HidingAdmin(ReadOnlyAdmin[ModelT]):
         here = reverse(
             f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]
         )
-        there = reverse("admin:biometrics_subject_reveal", args=[self.whom(row)])
-        return format_html(
-            '{} <a class="text-link" href="{}?{}">Reveal</a>',
-            *(_MASK, there, urlencode({"next": here})),
-        )
+        return offer(self.whom(row), here=here)
 
     @display(description="Health values")
     def withheld_values(self, _row: ModelT) -> str:
         """Say why nothing is shown."""
-        return f"{_MASK} (shown to staff with the right to reveal)"
+        return WITHHELD
+
+
+def offer(key: UUID, *, here: str) -> SafeString:
+    """Return what stands for hidden values: a way to reveal them and come back."""
+    there = reverse("admin:biometrics_subject_reveal", args=[key])
+    return format_html(
+        '{} <a class="text-link" href="{}?{}">Reveal</a>',
+        *(_MASK, there, urlencode({"next": here})),
+    )
 
 
 def reveal(site: AdminSite, request: HttpRequest, key: UUID) -> HttpResponse:

@@ -1,0 +1,254 @@
+"""An alert's page: why it was raised, drawn and in tables, after a reveal alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from biometrics.admin.hrv_chart import around, of_person
+from biometrics.admin.hrv_evidence import AnyRule, evidence_of, in_words, spoke
+from biometrics.alerts.hrv_1 import HRV_1
+from biometrics.alerts.ruleset import AbsoluteRule, DropRule
+from biometrics.alerts.wording import LIMITS_OF_USE
+from biometrics.models import HrvAlert, HrvNight
+from tests.console.revealing import reveal
+from tests.console.test_pages import list_url, page_url
+
+SERIES = "RMSSD:terra:garmin"
+
+
+@pytest.fixture
+def ill(world: SimpleNamespace) -> SimpleNamespace:
+    """Return a person with twenty nights, one of them missing, and a low last one."""
+    last = world.hrvnight.night
+    for ago in range(1, 21):
+        if ago == 7:
+            continue
+        HrvNight.objects.create(
+            subject=world.subject,
+            series_id=SERIES,
+            kind="RMSSD",
+            night=last - timedelta(days=ago),
+            value_ms=None if ago == 9 else 54.25 + ago,
+            revision_stamp=world.hrvnight.revision_stamp,
+            verdict=verdict(nights=20 - ago),
+        )
+    HrvNight.objects.update(ruleset="hrv-1")
+    HrvNight.objects.filter(pk=world.hrvnight.pk).update(
+        value_ms=31.5, verdict=verdict(nights=18, z1=-3.1)
+    )
+    HrvAlert.objects.update(
+        reasons=["K2_z<=-3.0_two_corroborators", "M1_z<=-1.5"],
+        message="HRV was 31.5 ms.",
+        evidence={
+            **verdict(nights=18, z1=-3.1),
+            "value_ms": 31.5,
+            "baseline_ms": 57.1234,
+            "z7": -0.42,
+            "corroborators": [
+                {"signal": "RHR", "value": 66.0, "usual": 52.4, "delta": 13.6, "z": 4.1}
+            ],
+        },
+    )
+    world.hrvalert.refresh_from_db()
+    return world
+
+
+def verdict(*, nights: int, z1: float | None = 0.2) -> dict[str, Any]:
+    state = "ACTIVE" if nights >= 14 else "PROVISIONAL"
+    return {"range_ms": [48.0, 66.5], "z1": z1, "nights": nights, "state": state}
+
+
+def drawn(text: str) -> dict[str, Any]:
+    found = re.search(r'id="hrv-[\w-]+" type="application/json">(.*?)</script>', text)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+PAGES = ("hrvalert", "subject", "hrvnight")
+
+
+@pytest.mark.parametrize("model", PAGES)
+def test_no_value_is_sent_before_a_reveal(
+    admin_client: Client, ill: SimpleNamespace, model: str
+) -> None:
+    url = page_url(model, getattr(ill, model).pk)
+    before = admin_client.get(url).content.decode()
+    assert "31.5" not in before
+    assert "application/json" not in before
+    assert "Reveal" in before
+    reveal(admin_client, ill.subject.pk)
+    assert "31.5" in admin_client.get(url).content.decode()
+
+
+def test_without_the_right_the_person_page_says_who_may_see(
+    ill: SimpleNamespace,
+) -> None:
+    viewer = User.objects.create_user("viewer", password="x", is_staff=True)
+    viewer.groups.add(Group.objects.get(name="viewer"))
+    client = Client()
+    client.force_login(viewer)
+    page = client.get(page_url("subject", ill.subject.pk)).content.decode()
+    assert "shown to staff with the right to reveal" in page
+    assert "Reveal" not in page
+
+
+def test_the_alert_page_shows_the_evidence(
+    admin_client: Client, ill: SimpleNamespace
+) -> None:
+    reveal(admin_client, ill.subject.pk)
+    text = admin_client.get(page_url("hrvalert", ill.hrvalert.pk)).content.decode()
+    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    for line in (
+        "HRV of the night (RMSSD) 31.5 ms",
+        "Own usual range 48 to 66 ms",
+        "Own baseline 57.1 ms",
+        "z1: this night, in own SD -3.10",
+        "z7: last seven nights, in own SD -0.42",
+        "Nights used for the baseline 18",
+        "Ruleset hrv-1",
+        "Resting heart rate 66 bpm 52 bpm +14 bpm +4.10",
+        "K2_z&lt;=-3.0_two_corroborators",
+        "this night at -3 own SD or lower, with 2 or more other signals",
+    ):
+        assert line in shown, line
+
+
+def test_the_chart_has_a_place_for_each_night_and_none_for_a_gap(
+    ill: SimpleNamespace,
+) -> None:
+    chart = around(ill.hrvalert)
+    data = chart.data
+    assert chart.title == "Nightly HRV (RMSSD), terra garmin"
+    assert len(data["nights"]) == 61
+    assert data["values"][-1] == 31.5
+    assert data["values"][-8] is None  # no row
+    assert data["values"][-10] is None  # a row without a value
+    assert data["values"][-2] == 55.2
+    assert (data["low"][-1], data["high"][-1]) == (48.0, 66.5)
+    assert data["low"][-8] is None
+    assert data["alerts"] == {ill.hrvalert.night.isoformat(): "CRITICAL"}
+    assert "19 of 61 nights have a value." in chart.sentence
+    assert "Own usual range 48 to 66 ms, from 18 nights." in chart.sentence
+
+
+def test_later_nights_are_drawn_for_two_weeks(ill: SimpleNamespace) -> None:
+    for ahead in (1, 14, 15):
+        HrvNight.objects.create(
+            subject=ill.subject,
+            series_id=SERIES,
+            kind="RMSSD",
+            night=ill.hrvalert.night + timedelta(days=ahead),
+            value_ms=50,
+            revision_stamp=ill.hrvnight.revision_stamp,
+        )
+    nights = around(ill.hrvalert).data["nights"]
+    assert nights[-1] == (ill.hrvalert.night + timedelta(days=14)).isoformat()
+
+
+def test_an_alert_that_was_taken_back_is_drawn_as_such(ill: SimpleNamespace) -> None:
+    HrvAlert.objects.update(status="retracted", severity="NORMAL")
+    ill.hrvalert.refresh_from_db()
+    chart = around(ill.hrvalert)
+    assert list(chart.data["alerts"].values()) == ["Taken back"]
+    assert "0 alerts" in chart.sentence
+
+
+def test_methods_are_never_drawn_together(ill: SimpleNamespace) -> None:
+    HrvNight.objects.create(
+        subject=ill.subject,
+        series_id="SDNN:apple:watch",
+        kind="SDNN",
+        night=ill.hrvalert.night,
+        value_ms=99,
+        revision_stamp=ill.hrvnight.revision_stamp,
+    )
+    charts = of_person(ill.subject, days=30, today=ill.hrvalert.night)
+    assert [chart.title for chart in charts] == [
+        "Nightly HRV (RMSSD), terra garmin",
+        "Nightly HRV (SDNN), apple watch",
+    ]
+    assert [value for value in charts[1].data["values"] if value is not None] == [99]
+    assert "0 of 14 nights: no usual range yet." in charts[1].sentence
+
+
+@pytest.mark.parametrize(
+    ("query", "length"), [({}, 90), ({"days": "30"}, 30), ({"days": "x"}, 90)]
+)
+def test_the_person_page_draws_the_span_that_is_asked_for(
+    admin_client: Client,
+    ill: SimpleNamespace,
+    query: dict[str, str],
+    length: int,
+) -> None:
+    HrvNight.objects.filter(night__lt=ill.hrvalert.night).delete()
+    reveal(admin_client, ill.subject.pk)
+    url = page_url("subject", ill.subject.pk)
+    chart = of_person(ill.subject, days=length, today=ill.hrvalert.night)[0]
+    assert len(chart.data["nights"]) == length
+    # The page looks back from today, which is not the world's.
+    assert admin_client.get(url, query).status_code == 200
+
+
+def test_a_chart_costs_few_queries(
+    ill: SimpleNamespace, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(4):
+        of_person(ill.subject, days=90, today=ill.hrvalert.night)
+    with django_assert_max_num_queries(3):
+        around(ill.hrvalert)
+
+
+@pytest.mark.parametrize("model", ["hrvalert", "subject"])
+def test_the_limits_of_use_stand_on_every_page_about_alerts(
+    admin_client: Client, ill: SimpleNamespace, model: str
+) -> None:
+    url = page_url(model, getattr(ill, model).pk)
+    assert LIMITS_OF_USE in admin_client.get(url).content.decode()
+    reveal(admin_client, ill.subject.pk)
+    assert LIMITS_OF_USE in admin_client.get(url).content.decode()
+    assert LIMITS_OF_USE in admin_client.get(list_url("hrvalert")).content.decode()
+
+
+class TestRulesInWords:
+    def test_every_rule_of_the_ruleset_has_its_own_words(self) -> None:
+        rules: list[AnyRule] = [*HRV_1.rules, *HRV_1.absolute, *HRV_1.drops]
+        words = [in_words(rule) for rule in rules]
+        assert len(set(words)) == len(rules)
+
+    def test_a_rule_over_several_nights(self) -> None:
+        assert in_words(HRV_1.rules[0]) == (
+            "this night at -2 own SD or lower, as on 2 of the last 3 nights, on 2 of"
+            " them at -1.5 or lower together with another signal"
+        )
+
+    def test_a_fixed_limit_says_that_it_is_one(self) -> None:
+        assert in_words(AbsoluteRule(below_ms=25, severity="CRITICAL")) == (
+            "below 25 ms, a fixed limit (only until the own baseline is known)"
+        )
+
+    def test_a_drop_says_from_what(self) -> None:
+        assert in_words(DropRule(percent=30, severity="HIGH", mode="always")) == (
+            "more than 30 % below the own baseline (always on)"
+        )
+
+    def test_another_ruleset_explains_nothing(self) -> None:
+        (one,) = spoke(["M1_z<=-1.5"], ruleset=HRV_1, named="hrv-2")
+        assert (one.severity, one.words) == ("-", "see ruleset hrv-2")
+        other = replace(HRV_1, name="hrv-2")
+        (one,) = spoke(["M1_z<=-1.5"], ruleset=other, named="hrv-2")
+        assert one.severity == "MEDIUM"
+
+    def test_an_alert_of_old_has_empty_places(self, world: SimpleNamespace) -> None:
+        found = evidence_of(world.hrvalert)
+        assert ("z1: this night, in own SD", "-") in found.figures
+        assert found.corroborators == []
