@@ -14,8 +14,11 @@ import pytest
 
 from auren.devstack.simulator import timeline
 from auren.devstack.simulator.days import day_of, so_far
-from auren.devstack.simulator.people import Person, cast
+from auren.devstack.simulator.people import SENDERS, Person, cast
 from auren.devstack.simulator.physiology import Night, night_of
+from biometrics.alerts.hrv_1 import HRV_1
+from biometrics.alerts.nights import Night as StoredNight
+from biometrics.alerts.rules import judge_many
 
 TODAY = date(2026, 11, 20)
 PEOPLE = cast(seed=7, count=6, today=TODAY)
@@ -101,10 +104,10 @@ def test_a_night_adds_up(person: Person) -> None:
         assert 3 < night.in_bed_s / 3600 < 11
 
 
-def test_the_patient_has_low_hrv_and_a_fast_warm_body() -> None:
+def test_the_ill_person_has_low_hrv_and_a_fast_warm_body() -> None:
     patient = _by_sender("terra")
-    ill = _nights(patient, last=3)
-    assert [night.rmssd_ms < 25 for night in ill] == [True] * 3
+    ill = _nights(patient, last=2)
+    assert [night.rmssd_ms < 25 for night in ill] == [True] * 2
     assert min(night.rmssd_ms for night in ill) == 20.0
     for night in ill:
         assert night.resting_bpm > patient.traits.resting_bpm + 6
@@ -112,6 +115,60 @@ def test_the_patient_has_low_hrv_and_a_fast_warm_body() -> None:
         assert night.breaths > patient.traits.breaths + 1
         assert night.score < 80
     assert all(night.rmssd_ms > 30 for night in _nights(patient, first=4, last=30))
+
+
+@pytest.mark.parametrize("senders", [("terra",), SENDERS], ids=["terra", "all"])
+@pytest.mark.parametrize("seed", [7, 8])
+def test_the_illness_is_the_same_story_on_any_day(
+    seed: int, senders: tuple[str, ...]
+) -> None:
+    for later in range(0, 120, 3):
+        today = TODAY + timedelta(days=later)
+        people = cast(seed=seed, count=6, today=today, senders=senders)
+        ill = next(person for person in people if person.sender == "terra")
+        days = [today - timedelta(days=back) for back in range(29, -1, -1)]
+        verdicts = judge_many(
+            nights=[_as_judged(night_of(ill, day), day) for day in days],
+            judged=days[-5:],
+            kind="RMSSD",
+            ruleset=HRV_1,
+        )
+        story = [verdict.severity for verdict in verdicts]
+        assert story == ["NORMAL", "NORMAL", "MEDIUM", "CRITICAL", "CRITICAL"], today
+
+
+def _as_judged(night: Night | None, day: date) -> StoredNight:
+    if night is None:
+        return StoredNight(night=day)
+    return StoredNight(
+        night=day,
+        value_ms=night.rmssd_ms,
+        rhr_bpm=night.resting_bpm,
+        rr_brpm=night.breaths,
+        temp_c=night.temperature_deviation_c,
+    )
+
+
+def test_a_misread_night_is_corrected_hours_later() -> None:
+    wearer = PEOPLE[0]
+    yesterday = TODAY - timedelta(days=1)
+    assert wearer.episode("misread", yesterday) is not None
+    noon = datetime.combine(yesterday, time(0), UTC)
+    told = [
+        (item.at, document.body["average_hrv"], item.essential)
+        for _, item in timeline.between(
+            (wearer,), since=noon, until=noon + timedelta(days=1)
+        )
+        for document in item.delivery.documents
+        if document.collection == "sleep"
+    ]
+    (first, low, _), (second, right, is_essential) = told
+    night = night_of(wearer, yesterday)
+    assert night is not None
+    assert (low, right) == (round(night.rmssd_ms / 2), round(night.rmssd_ms))
+    assert second - first >= timedelta(hours=6)
+    assert [item[2] for item in told] == [False, True]
+    assert is_essential
 
 
 def test_without_illness_nobody_is_that_low() -> None:

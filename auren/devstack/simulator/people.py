@@ -19,21 +19,23 @@ SENDER_VENDOR = {
     "sdk": "healthkit",
     "hae": "healthkit",
 }
-EpisodeKind = Literal["illness", "travel", "device_off"]
+EpisodeKind = Literal["illness", "travel", "device_off", "misread"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
     """Something that lasts from the night of `first` to that of `last`, both included.
 
-    `rmssd_ms` is the level to which an illness presses HRV; `offset_min` is the zone of
-    a journey, minutes east of UTC.
+    `rmssd_ms` is the level to which an illness presses HRV; `has_onset` makes its first
+    night a mild one. `offset_min` is the zone of a journey, minutes east of UTC. After
+    a `misread` night the vendor first tells too low an HRV, and corrects it hours later.
     """
 
     kind: EpisodeKind
     first: date
     last: date
     rmssd_ms: float | None = None
+    has_onset: bool = False
     offset_min: int | None = None
 
     def covers(self, on: date) -> bool:
@@ -100,31 +102,64 @@ def cast(
 ) -> tuple[Person, ...]:
     """Return `count` people spread over the wanted senders.
 
-    With `illness`, one of them (a Terra wearer where there is one) has been ill for two
-    nights and still is. Someone travels, someone loses a ring for five days.
+    With `illness`, one of them (a Terra wearer where there is one) falls ill: a first
+    low night, then two very low ones; and the first Oura ring misreads a night. Someone
+    travels, someone loses a ring for five days.
     """
     order = [sender for sender in _ORDER if sender in senders]
     people = [
         _person(seed=seed, number=number, sender=order[number % len(order)])
         for number in range(count)
     ]
-    patient = _patient(people) if illness else None
+    lately: dict[int, list[Episode]] = {}
+    if illness:
+        lately.setdefault(_ill(people), []).append(_illness(today))
+        lately.setdefault(_misread(people), []).append(_misreading(today))
     return tuple(
         replace(
             person,
-            episodes=_episodes(number=number, today=today, ill=number == patient),
+            episodes=(*lately.get(number, ()), *_episodes(number=number, today=today)),
         )
         for number, person in enumerate(people)
     )
 
 
-def _patient(people: Sequence[Person]) -> int | None:
+_NOBODY = -1
+
+
+def _ill(people: Sequence[Person]) -> int:
     """Return whose illness is shown: a vendor that pushes shows it soonest."""
-    for sender in ("terra", "oura", "whoop"):
+    return _first(people, ("terra", "oura", "whoop"))
+
+
+def _misread(people: Sequence[Person]) -> int:
+    """Return whose night is corrected later: never that of the ill person."""
+    number = _first(people, ("oura",))
+    return _NOBODY if number == _ill(people) else number
+
+
+def _first(people: Sequence[Person], senders: Sequence[str]) -> int:
+    for sender in senders:
         for number, person in enumerate(people):
             if person.sender == sender:
                 return number
-    return None
+    return _NOBODY
+
+
+def _illness(today: date) -> Episode:
+    # The three newest nights, which are those that may still raise an alert.
+    return Episode(
+        kind="illness",
+        first=today - timedelta(days=2),
+        last=today + timedelta(days=2),
+        rmssd_ms=20.0,
+        has_onset=True,
+    )
+
+
+def _misreading(today: date) -> Episode:
+    yesterday = today - timedelta(days=1)
+    return Episode(kind="misread", first=yesterday, last=yesterday)
 
 
 def _person(*, seed: int, number: int, sender: str) -> Person:
@@ -168,17 +203,8 @@ def _hashed(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
-def _episodes(*, number: int, today: date, ill: bool) -> tuple[Episode, ...]:
+def _episodes(*, number: int, today: date) -> tuple[Episode, ...]:
     episodes: list[Episode] = []
-    if ill:
-        episodes.append(
-            Episode(
-                kind="illness",
-                first=today - timedelta(days=2),
-                last=today + timedelta(days=2),
-                rmssd_ms=20.0,
-            )
-        )
     if number % 6 == 1:
         episodes.append(
             Episode(

@@ -19,6 +19,9 @@ from auren.devstack.simulator.stages import AWAKE, DEEP, EPOCH_S, LIGHT, REM, st
 _AUTOCORRELATION = 0.3
 # 0.3 to the power of 10 is below any measurable effect.
 _MEMORY_NIGHTS = 10
+# Two own SDs of somebody with ordinary nights: low enough to see, and no more.
+_ONSET_LN = -0.25
+_CALM = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,10 @@ def night_of(person: Person, on: date) -> Night | None:
         return None
     traits, draw = person.traits, draw_for(person, "night", on)
     shift, fitness = _shift(person, on), _fitness(person, on)
-    rmssd = _rmssd(person, draw=draw, shift=shift, fitness=fitness)
+    is_calm = _is_calm(person, on)
+    if is_calm:
+        fitness *= 0.3 if shift == _Shift() else 0.0
+    rmssd = _rmssd(person, draw=draw, shift=shift, fitness=fitness, is_calm=is_calm)
     resting = traits.resting_bpm - 1.3 * fitness + shift.resting_bpm
     resting_bpm = max(36, round(resting + draw.gauss(0, 0.8)))
     hypnogram = stages(
@@ -121,6 +127,12 @@ def night_of(person: Person, on: date) -> Night | None:
     return _scored(night, person=person)
 
 
+def misread(night: Night) -> Night:
+    """Return the night as a ring tells it that slipped: half the HRV."""
+    halves = tuple(None if v is None else max(4, v // 2) for v in night.rmssd_series)
+    return replace(night, rmssd_ms=round(night.rmssd_ms / 2, 1), rmssd_series=halves)
+
+
 def _fitness(person: Person, on: date) -> float:
     """Return tonight's state around 0 with SD 1; positive is rested.
 
@@ -138,6 +150,8 @@ def _fitness(person: Person, on: date) -> float:
 def _shift(person: Person, on: date) -> _Shift:
     illness = person.episode("illness", on)
     if illness is not None:
+        if illness.has_onset and on == illness.first:
+            return _Shift(ln_rmssd=_ONSET_LN, resting_bpm=0.5, sleep_h=-0.3)
         return _illness(illness)
     journey = person.episode("travel", on)
     if journey is not None:
@@ -145,6 +159,18 @@ def _shift(person: Person, on: date) -> _Shift:
         lag = max(0.0, 1.0 - (on - journey.first).days / 3)
         return _Shift(ln_rmssd=-0.18 * lag, resting_bpm=3 * lag, sleep_h=-1.1 * lag)
     return _Shift()
+
+
+def _is_calm(person: Person, on: date) -> bool:
+    """Say whether an illness begins now or soon.
+
+    These nights are ordinary ones, whatever the date, so that the story which people
+    look at is the same every day: in the own range, then low, then very low.
+    """
+    return any(
+        episode.has_onset and timedelta(0) <= episode.first - on <= _CALM
+        for episode in person.episodes
+    )
 
 
 def _illness(illness: Episode) -> _Shift:
@@ -161,14 +187,19 @@ def _illness(illness: Episode) -> _Shift:
 
 
 def _rmssd(
-    person: Person, *, draw: random.Random, shift: _Shift, fitness: float
+    person: Person,
+    *,
+    draw: random.Random,
+    shift: _Shift,
+    fitness: float,
+    is_calm: bool,
 ) -> float:
     if shift.pressed_ms is not None:
         # Pressed down to a floor: many nights sit on it, none far above.
         above = max(0.0, draw.gauss(0, 0.04))
         return round(shift.pressed_ms * (1 + min(above, 0.12)), 1)
     deviation = person.traits.rmssd_cv * fitness
-    if draw.random() < 0.03:
+    if draw.random() < 0.03 and not is_calm:
         # A late or boozy evening: the heavy lower tail.
         deviation -= draw.uniform(0.15, 0.35)
     return round(person.traits.rmssd_ms * math.exp(deviation + shift.ln_rmssd), 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from auren.devstack.simulator.days import Day, Workout, day_of, so_far
 from auren.devstack.simulator.oura import documents
 from auren.devstack.simulator.people import Person
-from auren.devstack.simulator.physiology import Night, draw_for, night_of
+from auren.devstack.simulator.physiology import Night, draw_for, misread, night_of
 from auren.devstack.simulator.stages import EPOCH_S
 from auren.devstack.simulator.wire import (
     Delivery,
@@ -85,8 +86,10 @@ def _night_events(person: Person, night: Night) -> list[Planned]:
     draw = draw_for(person, "oura-sync", night.on)
     # Sleep reaches the cloud when the wearer opens the app in the morning.
     at = night.end + timedelta(minutes=draw.randint(8, 50))
+    is_misread = person.episode("misread", night.on) is not None
+    told = misread(night) if is_misread else night
     records: list[tuple[str, Mapping[str, Any], bool]] = [
-        ("sleep", documents.sleep(person, night), True),
+        ("sleep", documents.sleep(person, told), not is_misread),
         ("daily_sleep", documents.daily_sleep(night), True),
         ("daily_readiness", documents.daily_readiness(person, night), True),
         ("daily_spo2", documents.daily_spo2(night, draw.uniform(2, 9)), False),
@@ -101,7 +104,10 @@ def _night_events(person: Person, night: Night) -> list[Planned]:
         )
         for place, (kind, body, essential) in enumerate(records)
     ]
-    if draw.random() < 0.1:
+    if is_misread:
+        at += timedelta(hours=6)
+        planned.append(replace(_rescored(person, night, at=at), essential=True))
+    elif draw.random() < 0.1:
         planned.append(_rescored(person, night, at=at + timedelta(hours=3)))
     return planned
 
