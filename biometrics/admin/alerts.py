@@ -24,9 +24,9 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.hrv_chart import around
 from biometrics.admin.hrv_evidence import evidence_of
+from biometrics.admin.limits import LimitedAdmin
 from biometrics.admin.reasons import Verb, confirm
-from biometrics.admin.reveal import HidingAdmin, is_revealed
-from biometrics.alerts.wording import LIMITS_OF_USE
+from biometrics.admin.reveal import is_revealed
 from biometrics.models import HrvAlert, HrvNight
 from biometrics.models.hrv import AlertStatus, Severity
 
@@ -45,12 +45,11 @@ _STATUS = {
 
 
 @admin.register(HrvAlert)
-class HrvAlertAdmin(HidingAdmin[HrvAlert]):
+class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     """Wellness information, not a diagnosis: check in with the person."""
 
     health_fields = ("all_evidence",)
     change_form_before_template = "admin/biometrics/hrv_alert.html"
-    list_before_template = "admin/biometrics/hrv_limits.html"
 
     list_display = ("grade", "person", "night", "evidence_line", "state")
     list_filter = (
@@ -88,14 +87,6 @@ class HrvAlertAdmin(HidingAdmin[HrvAlert]):
         """Return the person of whom the alert speaks."""
         return row.subject_id
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Say what alerts are not for, above the list."""
-        context = {**(extra_context or {}), "limits_of_use": LIMITS_OF_USE}
-        page: HttpResponse = super().changelist_view(request, context)
-        return page
-
     def change_view(
         self,
         request: HttpRequest,
@@ -103,9 +94,9 @@ class HrvAlertAdmin(HidingAdmin[HrvAlert]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Put the limits of use first, then, once revealed, the evidence and a chart."""
+        """Put the evidence and a chart before the fields, once revealed."""
         alert = self.get_object(request, object_id)
-        context = {**(extra_context or {}), "limits_of_use": LIMITS_OF_USE}
+        context = dict(extra_context or {})
         if alert is not None and is_revealed(request, alert.subject_id):
             context |= {"evidence": evidence_of(alert), "chart": around(alert)}
         page: HttpResponse = super().change_view(request, object_id, form_url, context)
@@ -206,7 +197,7 @@ def _acknowledge(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
 
 
 @admin.register(HrvNight)
-class HrvNightAdmin(HidingAdmin[HrvNight]):
+class HrvNightAdmin(LimitedAdmin[HrvNight]):
     """What one night said and how it was judged."""
 
     health_fields = ("value_ms", "rhr_bpm", "rr_brpm", "temp_c", "judged")

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from biometrics import ledger, selectors
 from biometrics.admin.base import link, moment
+from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.models import HrvAlert, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
 from resilience import get_breaker
@@ -42,6 +43,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             + "?status__exact=parked",
         }
     if may("biometrics.view_hrvalert"):
+        context["limits_of_use"] = LIMITS_OF_USE
         context["alerts"] = {
             "headers": ["Severity", "Person", "Night", "Rules"],
             "rows": [

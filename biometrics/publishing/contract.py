@@ -18,12 +18,19 @@ _RECORD_TYPES: Final = {
 }
 
 
-def files(*, event_topics: Sequence[str], alert_topic: str) -> dict[str, str]:
-    """Return the contract's files by name."""
+def files(
+    *, event_topics: Sequence[str], alert_topic: str, limits_of_use: str
+) -> dict[str, str]:
+    """Return the contract's files by name.
+
+    `limits_of_use` says to consumers what alerts are not for.
+    """
     documents: dict[str, Mapping[str, Any]] = {
         f"{name}.v1.schema.json": schema for name, schema in schemas().items()
     }
-    documents["asyncapi.json"] = _asyncapi(event_topics, alert_topic)
+    document = _asyncapi(event_topics, alert_topic)
+    document["components"]["messages"]["hrv-alert"]["description"] = limits_of_use
+    documents["asyncapi.json"] = document
     return {
         name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         for name, document in documents.items()

@@ -17,10 +17,9 @@ from biometrics.admin.hrv_chart import around, of_person
 from biometrics.admin.hrv_evidence import AnyRule, evidence_of, in_words, spoke
 from biometrics.alerts.hrv_1 import HRV_1
 from biometrics.alerts.ruleset import AbsoluteRule, DropRule
-from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.models import HrvAlert, HrvNight
 from tests.console.revealing import reveal
-from tests.console.test_pages import list_url, page_url
+from tests.console.test_pages import page_url
 
 SERIES = "RMSSD:terra:garmin"
 
@@ -206,17 +205,6 @@ def test_a_chart_costs_few_queries(
         of_person(ill.subject, days=90, today=ill.hrvalert.night)
     with django_assert_max_num_queries(3):
         around(ill.hrvalert)
-
-
-@pytest.mark.parametrize("model", ["hrvalert", "subject"])
-def test_the_limits_of_use_stand_on_every_page_about_alerts(
-    admin_client: Client, ill: SimpleNamespace, model: str
-) -> None:
-    url = page_url(model, getattr(ill, model).pk)
-    assert LIMITS_OF_USE in admin_client.get(url).content.decode()
-    reveal(admin_client, ill.subject.pk)
-    assert LIMITS_OF_USE in admin_client.get(url).content.decode()
-    assert LIMITS_OF_USE in admin_client.get(list_url("hrvalert")).content.decode()
 
 
 class TestRulesInWords:

@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.management.commands import contract as command
 from biometrics.publishing.contract import files
 
 
 def documents() -> dict[str, Any]:
-    made = files(event_topics=["events", "more-events"], alert_topic="alerts")
+    made = files(
+        event_topics=["events", "more-events"],
+        alert_topic="alerts",
+        limits_of_use=LIMITS_OF_USE,
+    )
     return {name: json.loads(text) for name, text in made.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.publishing import contract
 from biometrics.vendors.registry import all_adapters
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         files = contract.files(
             event_topics=sorted({adapter.topic for adapter in all_adapters()}),
             alert_topic=settings.KAFKA_ALERT_TOPIC,
+            limits_of_use=LIMITS_OF_USE,
         )
         if options["check"]:
             self._compare(files)

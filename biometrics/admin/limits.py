@@ -1,0 +1,45 @@
+"""Pages about alerts say first what alerts are not for."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+
+from biometrics.admin.reveal import HidingAdmin
+from biometrics.alerts.wording import LIMITS_OF_USE
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+_TEMPLATE = "admin/biometrics/hrv_limits.html"
+
+
+class LimitedAdmin(HidingAdmin[ModelT]):
+    """A list and a page that begin with the limits of use."""
+
+    list_before_template = _TEMPLATE
+    change_form_before_template = _TEMPLATE
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add the limits of use to the list."""
+        page: HttpResponse = super().changelist_view(request, _limited(extra_context))
+        return page
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Add the limits of use to the page."""
+        context = _limited(extra_context)
+        page: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return page
+
+
+def _limited(context: dict[str, Any] | None) -> dict[str, Any]:
+    return {**(context or {}), "limits_of_use": LIMITS_OF_USE}
