@@ -304,6 +304,8 @@ RESILIENCE: dict[str, dict[str, Any]] = {
 }
 
 # ── HRV ──────────────────────────────────────────────────────────────────────
+# A JSON file with the rules' numbers; empty: hrv-1.
+HRV_RULESET_FILE = env.text("HRV_RULESET_FILE")
 HRV_ABSOLUTE_RULES = env.one_of(
     "HRV_ABSOLUTE_RULES",
     "until_baseline",

@@ -9,5 +9,8 @@ class BiometricsConfig(AppConfig):
     verbose_name = "Biometric bridge"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks; stop here when the HRV ruleset is not usable."""
         from biometrics import checks  # noqa: F401, PLC0415
+        from biometrics.alerts.configured import configured_ruleset  # noqa: PLC0415
+
+        configured_ruleset()

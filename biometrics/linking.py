@@ -13,9 +13,9 @@ from django.db import transaction
 from biometrics import audit, nudges, outbox
 from biometrics.connections import tokens
 from biometrics.connections.consent import Consent
-from biometrics.connections.registry import LinkError, lock_subjects, release_linked
+from biometrics.connections.registry import LinkError, release_linked
 from biometrics.models import Subject, VendorConnection
-from biometrics.models.people import ConnectionStatus
+from biometrics.models.people import ConnectionStatus, lock_subjects
 from biometrics.publishing.envelope import connection_message
 from biometrics.vendors.registry import get_adapter
 

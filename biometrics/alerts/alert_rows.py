@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import TypeAlias, cast
 from uuid import UUID
@@ -113,8 +113,11 @@ def apply(
     return alert
 
 
-def save(alerts: Iterable[HrvAlert]) -> None:
-    """Write new and changed alerts; what staff noted on them stays."""
+def save(alerts: Iterable[HrvAlert], *, reopened: Collection[UUID] = ()) -> None:
+    """Write new and changed alerts; what staff noted on them stays.
+
+    Of the `reopened` ones the acknowledgement is over: somebody must look again.
+    """
     rows = list(alerts)
     if rows:
         HrvAlert.objects.bulk_create(
@@ -122,4 +125,8 @@ def save(alerts: Iterable[HrvAlert]) -> None:
             update_conflicts=True,
             unique_fields=("id",),
             update_fields=_WRITTEN,
+        )
+    if reopened:
+        HrvAlert.objects.filter(id__in=reopened).update(
+            acknowledged_at=None, acknowledged_by="", feedback=""
         )

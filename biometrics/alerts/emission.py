@@ -23,7 +23,7 @@ Priority: TypeAlias = Literal["HIGH", "MEDIUM", "NORMAL"]
 # Part of the wire contract: consumers may compute the id of an alert themselves.
 ALERT_NAMESPACE: Final = UUID("6f6b0a3c-5f0e-5d0b-9d53-0d6f0c1b7a11")
 
-_PAGING: Final = frozenset({"RAISED", "UPGRADED"})
+PAGING: Final = frozenset({"RAISED", "UPGRADED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +86,15 @@ def emit(
     today: date,
     ruleset: Ruleset,
     backfill: bool = False,
+    muted: bool = False,
 ) -> tuple[AlertEvent, ...]:
     """Return the messages that these new or changed verdicts call for.
 
     `ledger` holds this person's alerts of this family (the last 60 nights suffice);
     `earlier` holds unchanged verdicts of the nights before, needed to see that an alert
     is over. `newest_night` is the newest stored night, `today` the date where the
-    person is. With `backfill` nothing is raised; false alerts are still taken back.
+    person is. With `backfill` nothing is raised or closed, with `muted` nothing is
+    raised; false alerts are still taken back.
     """
     desk = _Desk(
         subject=subject,
@@ -101,6 +103,7 @@ def emit(
         today=today,
         ruleset=ruleset,
         backfill=backfill,
+        muted=muted,
     )
     entries = {entry.night: entry for entry in ledger}
     known = {verdict.night: verdict for verdict in earlier}
@@ -153,6 +156,7 @@ class _Desk:
     today: date
     ruleset: Ruleset
     backfill: bool
+    muted: bool
 
     def events(
         self,
@@ -172,7 +176,8 @@ class _Desk:
         entry = entries.get(verdict.night)
         sent: Severity = "NORMAL" if entry is None else entry.severity
         if RANK[verdict.severity] > RANK[sent]:
-            if not self._may_page(verdict.night) or self._held(verdict, entries):
+            may_page = self._may_page(verdict.night) and not self.muted
+            if not may_page or self._held(verdict, entries):
                 return None
             return "RAISED" if sent == "NORMAL" else "UPGRADED"
         if RANK[verdict.severity] < RANK[sent]:
@@ -250,7 +255,7 @@ class _Desk:
             night=night,
             severity=verdict.severity,
             previous="NORMAL" if entry is None else entry.severity,
-            priority=priority_of(verdict.severity) if kind in _PAGING else "NORMAL",
+            priority=priority_of(verdict.severity) if kind in PAGING else "NORMAL",
             revision=1 if entry is None else entry.revision + 1,
             reasons=verdict.reasons,
             verdict=verdict,

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import cast
 from uuid import UUID
 
 from biometrics import metrics
 from biometrics.alerts import alert_rows, night_rows
 from biometrics.alerts.assessment import Assessed, assess
-from biometrics.alerts.emission import AlertEvent, emit
+from biometrics.alerts.emission import PAGING, AlertEvent, emit
 from biometrics.alerts.judging import Nights, Said
 from biometrics.alerts.night_rows import Family, FamilyKey
 from biometrics.alerts.rules import Verdict
-from biometrics.alerts.ruleset import Ruleset
+from biometrics.alerts.ruleset import RANK, Ruleset, Severity
 from biometrics.models import HrvAlert
 
 __all__ = ["Evaluation", "Said", "Told", "evaluate"]
@@ -45,6 +46,8 @@ class Evaluation:
     told: list[Told] = field(default_factory=list)
     families: dict[FamilyKey, Family] = field(default_factory=dict)
     alerts: dict[UUID, HrvAlert] = field(default_factory=dict)
+    # Raised anew or higher than before: what staff said of the old one is over.
+    reopened: set[UUID] = field(default_factory=set)
 
     def save(self, *, now: datetime) -> None:
         """Write nights and alerts, in the transaction of the events."""
@@ -54,7 +57,7 @@ class Evaluation:
         for alert in alerts:
             key = (alert.subject_id, alert.series_id, alert.night)
             alert.hrv_night_id = nights.get(key)
-        alert_rows.save(alerts)
+        alert_rows.save(alerts, reopened=self.reopened)
         for told in self.told:
             metrics.ALERTS.labels(told.event.kind, told.event.severity).inc()
 
@@ -82,77 +85,108 @@ def _tell(
     evaluation: Evaluation, *, nights: Nights, ruleset: Ruleset, now: datetime
 ) -> None:
     """Decide what is raised, changed, taken back or closed."""
-    paging = [f for f in nights.families.values() if nights.primary(f) in f.revised]
-    if not paging:
+    revised = [(f, name) for f in nights.families.values() for name in f.revised]
+    if not revised:
         return
+    # What another device takes back goes first: the primary one has the last word.
+    revised.sort(key=lambda item: (nights.primary(item[0]) == item[1], item[1]))
     ledgers = alert_rows.load(
-        {family.subject for family in paging},
-        first=min(min(family.revised[nights.primary(family)]) for family in paging),
+        {family.subject for family, _ in revised},
+        first=min(min(family.revised[series_id]) for family, series_id in revised),
         ruleset=ruleset,
     )
-    for family in paging:
+    for family, series_id in revised:
         ledger = ledgers.setdefault((family.subject, family.kind), {})
-        events = _events(family, ledger, nights=nights, ruleset=ruleset, now=now)
-        _record(evaluation, family, ledger, events=events, nights=nights, now=now)
+        desk = _Desk(nights=nights, family=family, series_id=series_id, now=now)
+        events = desk.events(ledger, ruleset=ruleset)
+        _record(evaluation, desk, ledger, events=events)
 
 
-def _events(
-    family: Family,
-    ledger: Mapping[date, HrvAlert],
-    *,
-    nights: Nights,
-    ruleset: Ruleset,
-    now: datetime,
-) -> tuple[AlertEvent, ...]:
-    key, series_id = (family.subject, family.kind), nights.primary(family)
-    rows = family.series[series_id]
-    judged = sorted(nights.altered(family, series_id))
-    return emit(
-        subject=family.subject,
-        metric_family=family.kind,
-        verdicts=[v for day in judged if (v := rows[day].verdict) is not None],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """One series whose nights changed: the primary one raises and changes alerts.
+
+    Another may only lower what it raised itself while it was the primary one; and no
+    series takes back what another has seen.
+    """
+
+    nights: Nights
+    family: Family
+    series_id: str
+    now: datetime
+
+    @property
+    def key(self) -> FamilyKey:
+        return self.family.subject, self.family.kind
+
+    def events(
+        self, ledger: Mapping[date, HrvAlert], *, ruleset: Ruleset
+    ) -> tuple[AlertEvent, ...]:
+        rows = self.family.series[self.series_id]
+        judged = sorted(self.nights.altered(self.family, self.series_id))
+        verdicts = [v for day in judged if (v := rows[day].verdict) is not None]
+        told = [v for v in verdicts if self._may_tell(v, ledger.get(v.night))]
+        if not told:
+            return ()
+        untold = [verdict for verdict in verdicts if verdict not in told]
         # Only an alert can be closed, and only a ledger holds one.
-        earlier=_earlier(family, nights=nights, before=judged[0]) if ledger else (),
-        ledger=alert_rows.entries(ledger.values()),
-        newest_night=max(rows),
-        today=nights.causes[key].today(now),
-        ruleset=ruleset,
-        backfill=key not in nights.live,
-    )
+        before = self._earlier(before=judged[0]) if ledger else ()
+        is_primary = self.nights.primary(self.family) == self.series_id
+        cause = self.nights.causes[self.key]
+        return emit(
+            subject=self.family.subject,
+            metric_family=self.family.kind,
+            verdicts=told,
+            earlier=[*before, *untold],
+            ledger=alert_rows.entries(ledger.values()),
+            newest_night=max(rows),
+            today=cause.today(self.now),
+            ruleset=ruleset,
+            backfill=not is_primary or self.key not in self.nights.live,
+            muted=self.nights.is_muted(cause),
+        )
 
+    def _may_tell(self, verdict: Verdict, alert: HrvAlert | None) -> bool:
+        if alert is not None and alert.series_id == self.series_id:
+            return True
+        if self.nights.primary(self.family) != self.series_id:
+            return False
+        return (
+            alert is None
+            or RANK[verdict.severity] > RANK[cast(Severity, alert.severity)]
+        )
 
-def _earlier(family: Family, *, nights: Nights, before: date) -> Sequence[Verdict]:
-    series_id = nights.primary(family)
-    valid = [
-        day
-        for day, row in family.series[series_id].items()
-        if day < before and row.night.value_ms is not None
-    ]
-    return nights.verdicts(family, series_id, sorted(valid)[-_EARLIER:])
+    def _earlier(self, *, before: date) -> Sequence[Verdict]:
+        valid = [
+            day
+            for day, row in self.family.series[self.series_id].items()
+            if day < before and row.night.value_ms is not None
+        ]
+        days = sorted(valid)[-_EARLIER:]
+        return self.nights.verdicts(self.family, self.series_id, days)
 
 
 def _record(
     evaluation: Evaluation,
-    family: Family,
+    desk: _Desk,
     ledger: dict[date, HrvAlert],
     *,
     events: Sequence[AlertEvent],
-    nights: Nights,
-    now: datetime,
 ) -> None:
-    series_id = nights.primary(family)
-    cause = nights.causes[family.subject, family.kind]
+    cause = desk.nights.causes[desk.key]
     for event in events:
         alert = alert_rows.apply(
             event,
             ledger=ledger,
-            subject=family.subject,
-            family=family.kind,
-            series_id=series_id,
-            now=now,
+            subject=desk.family.subject,
+            family=desk.family.kind,
+            series_id=desk.series_id,
+            now=desk.now,
         )
         evaluation.alerts[alert.id] = alert
-        evidence = alert_rows.evidence_of(event, series_id=series_id)
+        if event.kind in PAGING:
+            evaluation.reopened.add(alert.id)
+        evidence = alert_rows.evidence_of(event, series_id=desk.series_id)
         evaluation.told.append(Told(event=event, cause=cause, evidence=evidence))
 
 
@@ -172,7 +206,9 @@ def _assess(
         readings=one.record.readings,
         verdict=verdict,
         ruleset=ruleset,
-        may_page=is_primary and _is_fresh(one, ruleset=ruleset, now=now),
+        may_page=is_primary
+        and not nights.is_muted(one)
+        and _is_fresh(one, ruleset=ruleset, now=now),
     )
 
 

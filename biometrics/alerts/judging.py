@@ -20,6 +20,7 @@ from biometrics.alerts.nights import (
 from biometrics.alerts.rules import Verdict, judge_many
 from biometrics.alerts.ruleset import Ruleset
 from biometrics.catalogue import Metric
+from biometrics.models import HrvTuning
 from biometrics.vendors.base import NightSignals, Record
 from biometrics.vendors.times import in_offset
 
@@ -68,6 +69,7 @@ class Nights:
         # Families that something else than a backfill changed.
         self.live: set[FamilyKey] = set()
         self.places: dict[UUID, Place] = {}
+        self._tuning: dict[UUID, HrvTuning] = {}
         self._pointers: dict[UUID, list[night_rows.Pointer]] = {}
         self._primary: dict[FamilyKey, str] = {}
 
@@ -87,6 +89,9 @@ class Nights:
                 key = (one.subject, kind)
                 first[key] = min(day, first.get(key, day))
         self.families = night_rows.load(first, ruleset=self._ruleset)
+        if first:
+            people = {subject for subject, _ in first}
+            self._tuning = HrvTuning.objects.in_bulk(people)
 
     def take(self, one: Said) -> None:
         """Bring the nights to where this event leaves them."""
@@ -114,12 +119,21 @@ class Nights:
         self, family: Family, series_id: str, days: Sequence[date]
     ) -> tuple[Verdict, ...]:
         """Judge some nights of a series as they stand."""
+        tuning = self._tuning.get(family.subject)
         return judge_many(
             nights=family.nights(series_id),
             judged=days,
             kind=family.kind,
             ruleset=self._ruleset,
+            threshold_offset=offset_of(tuning, ruleset=self._ruleset),
         )
+
+    def is_muted(self, one: Said) -> bool:
+        """Say whether staff want to hear nothing new of this event's person today."""
+        tuning = self._tuning.get(one.subject)
+        if tuning is None or tuning.muted_until is None:
+            return False
+        return one.today(self._now) <= tuning.muted_until
 
     def altered(self, family: Family, series_id: str) -> set[date]:
         """Return the stored nights whose verdict the changed ones can alter."""
@@ -153,40 +167,41 @@ class Nights:
         return [pointer for pointer in pointers if pointer.subject == one.subject]
 
     def _blank(self, pointer: night_rows.Pointer, one: Said) -> None:
-        """Make a night's values missing: its record is gone or speaks of another."""
+        """Make a sleep's values missing: its record is gone or speaks of another."""
         family = self.families[pointer.subject, pointer.kind]
-        row = family.series[pointer.series_id][pointer.night]
         empty = Night(
             night=pointer.night,
-            record_id=row.night.record_id,
+            record_id=pointer.record_id,
             updated_at=one.record.stamp,
         )
         blank = NightRow(event_id=one.event_id, night=empty)
-        family.put(pointer.series_id, blank)
-        self._note(family, one)
+        if family.put(pointer.series_id, blank):
+            self._note(family, one)
 
     def _put(self, signals: NightSignals, one: Said) -> None:
         family = self.families[one.subject, signals.kind]
         incoming = _cleaned(signals, one, ruleset=self._ruleset)
-        row = family.series.get(signals.series_id, {}).get(signals.night)
+        known = family.known(
+            signals.series_id, day=signals.night, record_id=incoming.record_id
+        )
         change = "revised"
-        if row is not None:
+        if known is not None:
             change = compare(
-                stored=row.night,
+                stored=known.night,
                 incoming=incoming,
                 kind=signals.kind,
                 ruleset=self._ruleset,
             )
         if change == "stale":
             return
-        if change == "unchanged" and row is not None:
+        if change == "unchanged" and known is not None:
             # The values stay; the event that stands for them is the new one.
-            row.event_id = one.event_id
-            row.night = replace(row.night, updated_at=incoming.updated_at)
-            family.touched.add((signals.series_id, signals.night))
-        else:
-            new = NightRow(event_id=one.event_id, night=incoming)
-            family.put(signals.series_id, new)
+            incoming = replace(
+                known.night, updated_at=incoming.updated_at, sleep_s=incoming.sleep_s
+            )
+        # Which of two sleeps speaks must not depend on when they came.
+        row = NightRow(event_id=one.event_id, night=replace(incoming, received_at=None))
+        if family.put(signals.series_id, row, is_revised=change == "revised"):
             self._note(family, one)
         self.places[one.event_id] = Place(
             key=(family.subject, family.kind),
@@ -199,6 +214,13 @@ class Nights:
         self.causes[key] = one
         if not one.is_backfill:
             self.live.add(key)
+
+
+def offset_of(tuning: HrvTuning | None, *, ruleset: Ruleset) -> float:
+    """Return a person's threshold offset, as far as this ruleset allows one."""
+    if tuning is None:
+        return 0.0
+    return min(tuning.threshold_offset, ruleset.maximum_offset)
 
 
 def _cleaned(signals: NightSignals, one: Said, *, ruleset: Ruleset) -> Night:

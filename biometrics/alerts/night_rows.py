@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from biometrics.alerts.evidence import verdict_json
-from biometrics.alerts.nights import Night
+from biometrics.alerts.nights import Night, newest
 from biometrics.alerts.rules import Verdict
 from biometrics.alerts.ruleset import Kind, Ruleset
 from biometrics.models import HrvNight, bulk
@@ -32,12 +32,12 @@ _COLUMNS = (
     "temp_c",
     "revision_stamp",
 )
-_KEY = ("subject_id", "series_id", "night")
+_KEY = ("subject_id", "series_id", "night", "record_id")
 _WRITTEN = (
     *_KEY,
     "kind",
     "event_id",
-    "record_id",
+    "is_main",
     "sleep_s",
     "value_ms",
     "rhr_bpm",
@@ -53,7 +53,7 @@ _WRITTEN = (
 
 @dataclass(slots=True, kw_only=True)
 class NightRow:
-    """A night as it is, or will be, stored."""
+    """One sleep of a night as it is, or will be, stored."""
 
     event_id: UUID | None
     night: Night
@@ -64,24 +64,47 @@ class NightRow:
 class Family:
     """One person's nights of one HRV kind, by series and date.
 
-    `revised` are the nights whose values changed, `touched` those to be written.
+    `sleeps` holds every sleep of a date by its record, `series` the one that speaks for
+    it. `revised` are the nights whose values changed, `touched` those to be written.
     """
 
     subject: UUID
     kind: Kind
+    sleeps: dict[tuple[str, date], dict[str, NightRow]] = field(default_factory=dict)
     series: dict[str, dict[date, NightRow]] = field(default_factory=dict)
     revised: dict[str, set[date]] = field(default_factory=dict)
     touched: set[tuple[str, date]] = field(default_factory=set)
 
-    def put(self, series_id: str, row: NightRow) -> None:
-        """Take a night in as the one that stands, with changed values."""
+    def known(self, series_id: str, *, day: date, record_id: str) -> NightRow | None:
+        """Return this very sleep as it is stored."""
+        return self.sleeps.get((series_id, day), {}).get(record_id)
+
+    def put(self, series_id: str, row: NightRow, *, is_revised: bool = True) -> bool:
+        """Take a sleep in; True when the values that stand for its night changed.
+
+        Which sleep speaks is a function of all of them, so the order in which they came
+        leaves no trace.
+        """
         day = row.night.night
-        self.series.setdefault(series_id, {})[day] = row
-        self.revised.setdefault(series_id, set()).add(day)
+        sleeps = self.sleeps.setdefault((series_id, day), {})
+        sleeps[row.night.record_id] = row
+        nights = self.series.setdefault(series_id, {})
+        before, main = nights.get(day), _main_of(sleeps)
+        nights[day] = main
         self.touched.add((series_id, day))
+        is_other = before is None or before.night.record_id != main.night.record_id
+        if not (is_other or (main is row and is_revised)):
+            return False
+        self.revised.setdefault(series_id, set()).add(day)
+        return True
 
     def nights(self, series_id: str) -> list[Night]:
         return [row.night for row in self.series.get(series_id, {}).values()]
+
+
+def _main_of(sleeps: Mapping[str, NightRow]) -> NightRow:
+    standing = newest([row.night for row in sleeps.values()])
+    return sleeps[standing.record_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +116,13 @@ class Pointer:
     kind: Kind
     series_id: str
     night: date
+    record_id: str
 
 
 def pointing_at(event_ids: Iterable[UUID]) -> list[Pointer]:
     """Return the nights that rest on these events."""
     rows = HrvNight.objects.filter(event_id__in=list(event_ids)).values_list(
-        "event_id", "subject_id", "kind", "series_id", "night"
+        "event_id", "subject_id", "kind", "series_id", "night", "record_id"
     )
     return [
         Pointer(
@@ -107,8 +131,9 @@ def pointing_at(event_ids: Iterable[UUID]) -> list[Pointer]:
             kind=cast(Kind, kind),
             series_id=series_id,
             night=night,
+            record_id=record_id,
         )
-        for event_id, subject, kind, series_id, night in rows
+        for event_id, subject, kind, series_id, night, record_id in rows
     ]
 
 
@@ -152,21 +177,32 @@ def _take(families: Mapping[FamilyKey, Family], values: tuple[object, ...]) -> N
         record_id=str(row["record_id"]),
         updated_at=row["revision_stamp"],  # type: ignore[arg-type]
     )
-    family.series.setdefault(str(row["series_id"]), {})[night.night] = NightRow(
-        event_id=cast("UUID | None", row["event_id"]),
-        night=night,
+    series_id = str(row["series_id"])
+    sleeps = family.sleeps.setdefault((series_id, night.night), {})
+    sleeps[night.record_id] = NightRow(
+        event_id=cast("UUID | None", row["event_id"]), night=night
     )
+    family.series.setdefault(series_id, {})[night.night] = _main_of(sleeps)
 
 
 def save(families: Iterable[Family], *, now: datetime) -> None:
-    """Write the touched nights with their verdicts."""
+    """Write the touched nights with their verdicts, the sleeps that do not speak first.
+
+    The table allows one main sleep a night: the old one gives way before the new one.
+    """
+    rows = [
+        (family, series_id, row, row is family.series[series_id][day])
+        for family in families
+        for series_id, day in sorted(family.touched)
+        for row in family.sleeps[series_id, day].values()
+    ]
+    rows.sort(key=lambda item: item[3])
     bulk.insert(
         HrvNight,
         columns=_WRITTEN,
         rows=[
-            _values(family, series_id, family.series[series_id][day], now=now)
-            for family in families
-            for series_id, day in sorted(family.touched)
+            _values(family, series_id, row, is_main=is_main, now=now)
+            for family, series_id, row, is_main in rows
         ],
         replace_on=_KEY,
     )
@@ -180,6 +216,7 @@ def ids_of(rows: Iterable[tuple[UUID, str, date]]) -> dict[tuple[UUID, str, date
     found = HrvNight.objects.filter(
         subject_id__in={subject for subject, _, _ in wanted},
         night__in={night for _, _, night in wanted},
+        is_main=True,
     ).values_list("subject_id", "series_id", "night", "id")
     return {
         (subject, series, night): number for subject, series, night, number in found
@@ -187,26 +224,29 @@ def ids_of(rows: Iterable[tuple[UUID, str, date]]) -> dict[tuple[UUID, str, date
 
 
 def _values(
-    family: Family, series_id: str, row: NightRow, *, now: datetime
+    family: Family, series_id: str, row: NightRow, *, is_main: bool, now: datetime
 ) -> tuple[object, ...]:
     """Return the values of _WRITTEN."""
-    assert row.verdict is not None  # every touched night was judged
+    # Every touched night was judged; the sleeps that do not speak for one never are.
+    verdict = row.verdict if is_main else None
+    assert (verdict is not None) == is_main
     assert row.night.updated_at is not None  # a record always has a stamp
     return (
         family.subject,
         series_id,
         row.night.night,
+        row.night.record_id,
         family.kind,
         row.event_id,
-        row.night.record_id,
+        is_main,
         row.night.sleep_s,
         row.night.value_ms,
         row.night.rhr_bpm,
         row.night.rr_brpm,
         row.night.temp_c,
         row.night.updated_at,
-        row.verdict.severity,
-        verdict_json(verdict=row.verdict),
-        row.verdict.ruleset,
+        "NORMAL" if verdict is None else verdict.severity,
+        {} if verdict is None else verdict_json(verdict=verdict),
+        "" if verdict is None else verdict.ruleset,
         now,
     )

@@ -146,7 +146,10 @@ def newest(versions: Sequence[Night]) -> Night:
         other = records.get(version.record_id)
         if other is None or _tie_broken(version) > _tie_broken(other):
             records[version.record_id] = version
-    return max(records.values(), key=lambda night: (*_main(night), *_tie_broken(night)))
+    return max(
+        records.values(),
+        key=lambda night: (*_main(night), *_tie_broken(night), night.record_id),
+    )
 
 
 def _rank(night: Night, *, beside: Night) -> tuple[object, ...]:

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from biometrics.connections.registry import lock_subjects
 from biometrics.models import VendorConnection
-from biometrics.models.people import ConnectionStatus
+from biometrics.models.people import ConnectionStatus, lock_subjects
 from biometrics.vendors.base import ConnectionChange
 
 

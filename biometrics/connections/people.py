@@ -10,9 +10,9 @@ from biometrics.connections.registry import (
     Account,
     erased_among,
     lock,
-    lock_subjects,
 )
 from biometrics.models import VendorConnection
+from biometrics.models.people import lock_subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

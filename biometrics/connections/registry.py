@@ -51,17 +51,6 @@ def lock(accounts: Iterable[Account]) -> dict[Account, VendorConnection]:
     return _found(accounts, locked=True)
 
 
-def lock_subjects(ids: Iterable[UUID]) -> None:
-    """Lock the people's rows, and so their queues, until the transaction ends.
-
-    SQLite has one writer, whose transaction has the whole database.
-    """
-    wanted = sorted(set(ids))
-    if wanted:
-        rows = Subject.objects.filter(id__in=wanted).order_by("id")
-        list(rows.select_for_update(no_key=True).values_list("id", flat=True))
-
-
 def erased_among(accounts: Iterable[Account]) -> set[Account]:
     """Return the accounts whose person was erased: nothing may create them again."""
     digests = {account_digest(account): account for account in accounts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from biometrics.models.audit import AuditEntry
 from biometrics.models.events import BiometricEvent, Reading
-from biometrics.models.hrv import HrvAlert, HrvNight
+from biometrics.models.hrv import HrvAlert, HrvNight, HrvTuning
 from biometrics.models.intake import DeliveryDocument, IntakeCount, WebhookDelivery
 from biometrics.models.outbox import (
     BridgeIdentity,
@@ -23,6 +23,7 @@ __all__ = [
     "ErasedAccount",
     "HrvAlert",
     "HrvNight",
+    "HrvTuning",
     "IntakeCount",
     "OutboxMessage",
     "ParkedQueue",

@@ -27,12 +27,51 @@ class AlertStatus(models.TextChoices):
     RESOLVED = "resolved"
 
 
+class Feedback(models.TextChoices):
+    """What staff found when they looked after an alert."""
+
+    USEFUL = "useful", "Useful: worth having looked"
+    EXPLAINED = "explained", "Explained: there is a known, harmless cause"
+    NO_IDEA = "no_idea", "No idea: nothing was found"
+
+
+class HrvTuning(models.Model):
+    """What staff decided for one person: how low is low, and silence until a date.
+
+    `threshold_offset` lowers every personal threshold by so many own SDs. Up to and
+    including `muted_until` (the date where the person is) nothing is raised; nights are
+    judged and shown all the same.
+    """
+
+    subject = models.OneToOneField(
+        Subject, on_delete=models.CASCADE, primary_key=True, related_name="hrv_tuning"
+    )
+    threshold_offset = models.FloatField(default=0.0)
+    muted_until = models.DateField(null=True, blank=True)
+    reason = models.CharField(max_length=300)
+    changed_by = models.CharField(max_length=150)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "HRV tuning"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(threshold_offset__gte=0), name="tuning_offset_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"offset {self.threshold_offset:g}"
+
+
 class HrvNight(models.Model):
     """What one night said, and how it was judged with the nights before it.
 
     `night` is the local date of waking; `series_id` is kind:vendor:device class. Values
-    that were missing or not plausible are None. `record_id` and `sleep_s` tell which
-    sleep speaks for the night. `verdict` holds the engine's output.
+    that were missing or not plausible are None. A date can have several sleeps: one row
+    for each `record_id`, of which `is_main` speaks for the night and alone is judged.
+    The others are kept, since the main one may be deleted or become the shorter one.
+    `verdict` holds the engine's output.
     """
 
     subject = models.ForeignKey(
@@ -45,6 +84,7 @@ class HrvNight(models.Model):
         BiometricEvent, null=True, on_delete=models.SET_NULL, related_name="hrv_nights"
     )
     record_id = models.CharField(max_length=200, blank=True)
+    is_main = models.BooleanField(default=True, db_default=True)
     sleep_s = models.FloatField(null=True, blank=True)
     value_ms = models.FloatField(null=True, blank=True)
     rhr_bpm = models.FloatField(null=True, blank=True)
@@ -62,7 +102,13 @@ class HrvNight(models.Model):
         verbose_name = "HRV night"
         constraints = [
             models.UniqueConstraint(
-                fields=["subject", "series_id", "night"], name="night_once"
+                fields=["subject", "series_id", "night", "record_id"],
+                name="night_sleep_once",
+            ),
+            models.UniqueConstraint(
+                fields=["subject", "series_id", "night"],
+                condition=models.Q(is_main=True),
+                name="night_main_once",
             ),
             one_of("severity", Severity, name="night_severity_known"),
         ]
@@ -101,7 +147,7 @@ class HrvAlert(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=150, blank=True)
-    feedback = models.CharField(max_length=20, blank=True)
+    feedback = models.CharField(max_length=20, choices=Feedback.choices, blank=True)
     note = models.CharField(max_length=500, blank=True)
 
     class Meta:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from collections.abc import Iterable
+from uuid import UUID, uuid4
 
 from django.db import models
 
@@ -33,6 +34,17 @@ class Subject(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+def lock_subjects(ids: Iterable[UUID]) -> None:
+    """Lock the people's rows, and so their queues, until the transaction ends.
+
+    SQLite has one writer, whose transaction has the whole database.
+    """
+    wanted = sorted(set(ids))
+    if wanted:
+        rows = Subject.objects.filter(id__in=wanted).order_by("id")
+        list(rows.select_for_update(no_key=True).values_list("id", flat=True))
 
 
 class VendorConnection(models.Model):

@@ -16,13 +16,17 @@ from tests.auren.test_env_example import documented
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(**changes: str) -> subprocess.CompletedProcess[str]:
-    """Load the settings in a fresh process with a changed environment."""
+def start(*, setup: bool = False, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings, or all applications, with a changed environment."""
+    load = "import auren.settings as s; print(s.PORT, s.SHARDS)"
+    if setup:
+        changes = {"DJANGO_SETTINGS_MODULE": "auren.settings", **changes}
+        load = "import django; django.setup()"
     names = set(documented()) | {"DJANGO_SETTINGS_MODULE"}
     plain = {k: v for k, v in os.environ.items() if k not in names}
     plain |= {"SECRET_KEY": "x" * 50} | changes
     return subprocess.run(
-        [sys.executable, "-c", "import auren.settings as s; print(s.PORT, s.SHARDS)"],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env=plain,

@@ -10,7 +10,9 @@ import orjson
 import pytest
 from pytest_django.fixtures import Settings
 
+from biometrics.alerts.staff import acknowledge
 from biometrics.models import HrvAlert, HrvNight, OutboxMessage
+from biometrics.models.hrv import Feedback
 from tests.pipeline.world import NOW, World, night, record, says, sent, value
 
 TODAY = NOW.date()
@@ -216,7 +218,7 @@ class TestCorrections:
 
         world.carry(says(slept("long", 50, 25_000)))
         world.carry(says(slept("short", 20, 12_000)))
-        assert HrvNight.objects.get().value_ms == 50
+        assert HrvNight.objects.get(is_main=True).value_ms == 50
         assert not alerts()
 
     def test_staffs_notes_survive_a_revision(self, world: World) -> None:
@@ -225,6 +227,24 @@ class TestCorrections:
         self.rescored(world, 20)
         alert = HrvAlert.objects.get()
         assert (alert.status, alert.note) == ("open", "had a late flight")
+
+    def test_an_alert_that_is_raised_again_is_not_acknowledged(
+        self, world: World
+    ) -> None:
+        world.carry(says(night(ago(0), 20)))
+        acknowledge(
+            HrvAlert.objects.values_list("id", flat=True),
+            feedback=Feedback.EXPLAINED,
+            note="had a late flight",
+            actor="ops",
+            now=world.now,
+        )
+        self.rescored(world, 60)
+        self.rescored(world, 20)
+        alert = HrvAlert.objects.get()
+        assert (alert.status, alert.feedback) == ("open", "")
+        assert alert.acknowledged_at is None
+        assert alert.acknowledged_by == ""
 
     def test_two_quiet_nights_resolve(self, world: World) -> None:
         history(world, nights=20, until=3)

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import connections, transaction
 
 from biometrics import leases
-from biometrics.connections.registry import lock_subjects
 from biometrics.models import OutboxMessage, Subject, VendorConnection
+from biometrics.models.people import lock_subjects
 from biometrics.pipeline import ProcessOutcome, process_shard
 from tests.pipeline.world import World, record, says, states, value
 
