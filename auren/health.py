@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from auren import exposition
 from biometrics import nudges, selectors
+from biometrics.alerts import rates
 from biometrics.intake import runtime as intake
 from resilience import get_breaker
 
@@ -135,3 +136,25 @@ class TableCollector(Collector):
         for queue, oldest in selectors.oldest_due(now=now).items():
             age.add_metric([queue], oldest.total_seconds() if oldest else 0.0)
         yield age
+        yield from _hrv(rates.summary(now=now))
+
+
+def _hrv(found: rates.Rates) -> Iterator[Metric]:
+    often = GaugeMetricFamily(
+        "biobridge_hrv_alerts_per_30_user_nights",
+        "Alerts of the last 30 nights by highest severity, per 30 nights of a person.",
+        labels=["severity"],
+    )
+    for severity, rate in found.per_30_user_nights.items():
+        often.add_metric([severity], rate)
+    yield often
+    yield GaugeMetricFamily(
+        "biobridge_hrv_low_night_ratio",
+        "Share of judged nights with z1 of -2 or less; 0.03 to 0.06 is expected.",
+        value=found.low_share or 0.0,
+    )
+    yield GaugeMetricFamily(
+        "biobridge_hrv_often_alerted_ratio",
+        "Share of people with more than two HIGH or CRITICAL alerts in 30 nights.",
+        value=found.often_share or 0.0,
+    )

@@ -67,7 +67,10 @@ def around(alert: HrvAlert) -> Chart:
     """Return the series of an alert, from two months before its night to some after."""
     last = alert.night + timedelta(days=_AFTER)
     newest = HrvNight.objects.filter(
-        subject=alert.subject_id, series_id=alert.series_id, night__lte=last
+        subject=alert.subject_id,
+        series_id=alert.series_id,
+        night__lte=last,
+        is_main=True,
     ).aggregate(night=Max("night"))["night"]
     return chart_of(
         subject=alert.subject_id,
@@ -79,7 +82,7 @@ def around(alert: HrvAlert) -> Chart:
 
 def of_person(subject: Subject, *, days: int, today: date) -> list[Chart]:
     """Return the person's series with the most nights first, up to the newest night."""
-    rows = HrvNight.objects.filter(subject=subject)
+    rows = HrvNight.objects.filter(subject=subject, is_main=True)
     newest = rows.aggregate(night=Max("night"))["night"]
     last = max(today, newest) if newest else today
     first = last - timedelta(days=days - 1)
@@ -99,7 +102,7 @@ def chart_of(*, subject: UUID, series_id: str, first: date, last: date) -> Chart
     """Return one series from `first` to `last`, a place for each calendar night."""
     span = (first, last)
     rows = HrvNight.objects.filter(
-        subject=subject, series_id=series_id, night__range=span
+        subject=subject, series_id=series_id, night__range=span, is_main=True
     ).values_list("night", "value_ms", "severity", "verdict")
     nights = {
         night: _Night(value_ms=value, severity=severity, verdict=verdict)

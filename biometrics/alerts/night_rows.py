@@ -46,6 +46,7 @@ _WRITTEN = (
     "revision_stamp",
     "severity",
     "verdict",
+    "z1",
     "ruleset",
     "updated_at",
 )
@@ -247,6 +248,7 @@ def _values(
         row.night.updated_at,
         "NORMAL" if verdict is None else verdict.severity,
         {} if verdict is None else verdict_json(verdict=verdict),
+        None if verdict is None else verdict.z1,
         "" if verdict is None else verdict.ruleset,
         now,
     )

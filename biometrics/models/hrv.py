@@ -95,6 +95,9 @@ class HrvNight(models.Model):
         max_length=8, choices=Severity.choices, default=Severity.NORMAL
     )
     verdict = models.JSONField(default=dict, blank=True)
+    z1 = models.FloatField(
+        null=True, blank=True, help_text="The verdict's, for counting over everybody."
+    )
     ruleset = models.CharField(max_length=40, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -111,6 +114,13 @@ class HrvNight(models.Model):
                 name="night_main_once",
             ),
             one_of("severity", Severity, name="night_severity_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["night", "z1"],
+                name="night_counted",
+                condition=models.Q(is_main=True, value_ms__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

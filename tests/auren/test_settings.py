@@ -16,12 +16,13 @@ from tests.auren.test_env_example import documented
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(*, setup: bool = False, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Load the settings, or all applications, with a changed environment."""
-    load = "import auren.settings as s; print(s.PORT, s.SHARDS)"
-    if setup:
-        changes = {"DJANGO_SETTINGS_MODULE": "auren.settings", **changes}
-        load = "import django; django.setup()"
+def start(**changes: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings in a fresh process with a changed environment."""
+    return run("import auren.settings as s; print(s.PORT, s.SHARDS)", **changes)
+
+
+def run(code: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a fresh process whose environment holds nothing else of ours."""
     names = set(documented()) | {"DJANGO_SETTINGS_MODULE"}
     plain = {k: v for k, v in os.environ.items() if k not in names}
     plain |= {"SECRET_KEY": "x" * 50} | changes

@@ -1,0 +1,78 @@
+"""How often alerts disturb: what tells whether the rules fit the people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.cache import cache
+from django.db.models import Count, Q
+
+from biometrics.models import HrvAlert, HrvNight
+
+NIGHTS = 30
+# More than so many HIGH or CRITICAL in these nights: raise the person's offset.
+_MOST_HIGH = 2
+_KEPT_S = 60
+_KEY = "hrv-rates"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Counts over the last 30 nights of everybody; shares are from 0 to 1.
+
+    `per_30_user_nights` counts alerts by the highest severity that they had, taken back
+    or not: they disturbed. A share is None where nobody can be counted.
+    """
+
+    user_nights: int
+    people: int
+    per_30_user_nights: Mapping[str, float]
+    low_share: float | None
+    often_share: float | None
+
+
+def summary(*, now: datetime) -> Rates:
+    """Count, or return what was counted less than a minute ago by this process."""
+    found: Rates | None = cache.get(_KEY)
+    if found is None:
+        found = counted(now=now)
+        cache.set(_KEY, found, _KEPT_S)
+    return found
+
+
+def counted(*, now: datetime) -> Rates:
+    """Count nights and alerts of the last 30 dates, two indexed queries each."""
+    since = now.date() - timedelta(days=NIGHTS - 1)
+    nights = HrvNight.objects.filter(
+        is_main=True, value_ms__isnull=False, night__gte=since
+    ).aggregate(
+        n=Count("id"),
+        judged=Count("z1"),
+        low=Count("id", filter=Q(z1__lte=-2)),
+        people=Count("subject", distinct=True),
+    )
+    alerts = HrvAlert.objects.filter(night__gte=since)
+    by_severity = dict(alerts.values_list("max_severity").annotate(n=Count("id")))
+    often = (
+        alerts.filter(max_severity__in=["HIGH", "CRITICAL"])
+        .values("subject")
+        .annotate(n=Count("id"))
+        .filter(n__gt=_MOST_HIGH)
+        .count()
+    )
+    return Rates(
+        user_nights=nights["n"],
+        people=nights["people"],
+        per_30_user_nights={
+            severity: _per(by_severity.get(severity, 0) * NIGHTS, nights["n"]) or 0.0
+            for severity in ("MEDIUM", "HIGH", "CRITICAL")
+        },
+        low_share=_per(nights["low"], nights["judged"]),
+        often_share=_per(often, nights["people"]),
+    )
+
+
+def _per(part: float, whole: int) -> float | None:
+    return part / whole if whole else None
