@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Min
 
 from biometrics.alerts.configured import configured_ruleset
 from biometrics.models import HrvAlert, HrvNight, Subject
@@ -65,18 +65,21 @@ class _Night:
 
 def around(alert: HrvAlert) -> Chart:
     """Return the series of an alert, from two months before its night to some after."""
-    last = alert.night + timedelta(days=_AFTER)
-    newest = HrvNight.objects.filter(
+    span = (
+        alert.night - timedelta(days=_BEFORE),
+        alert.night + timedelta(days=_AFTER),
+    )
+    stored = HrvNight.objects.filter(
         subject=alert.subject_id,
         series_id=alert.series_id,
-        night__lte=last,
+        night__range=span,
         is_main=True,
-    ).aggregate(night=Max("night"))["night"]
+    ).aggregate(first=Min("night"), last=Max("night"))
     return chart_of(
         subject=alert.subject_id,
         series_id=alert.series_id,
-        first=alert.night - timedelta(days=_BEFORE),
-        last=max(alert.night, newest or alert.night),
+        first=min(alert.night, stored["first"] or alert.night),
+        last=max(alert.night, stored["last"] or alert.night),
     )
 
 

@@ -150,4 +150,5 @@ def _corroborator(item: Mapping[str, Any]) -> Corroborator:
 def _number(value: Any, digits: int, unit: str = "", *, sign: str = "") -> str:
     if value is None:
         return _NONE
-    return f"{value:{sign}.{digits}f}{unit}"
+    # z: a rounded nothing is 0.0, not -0.0.
+    return f"{value:{sign}z.{digits}f}{unit}"

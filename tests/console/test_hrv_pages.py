@@ -128,7 +128,7 @@ def test_the_chart_has_a_place_for_each_night_and_none_for_a_gap(
     chart = around(ill.hrvalert)
     data = chart.data
     assert chart.title == "Nightly HRV (RMSSD), terra garmin"
-    assert len(data["nights"]) == 61
+    assert len(data["nights"]) == 21
     assert data["values"][-1] == 31.5
     assert data["values"][-8] is None  # no row
     assert data["values"][-10] is None  # a row without a value
@@ -136,7 +136,7 @@ def test_the_chart_has_a_place_for_each_night_and_none_for_a_gap(
     assert (data["low"][-1], data["high"][-1]) == (48.0, 66.5)
     assert data["low"][-8] is None
     assert data["alerts"] == {ill.hrvalert.night.isoformat(): "CRITICAL"}
-    assert "19 of 61 nights have a value." in chart.sentence
+    assert "19 of 21 nights have a value." in chart.sentence
     assert "Own usual range 48 to 66 ms, from 18 nights." in chart.sentence
 
 
