@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -12,8 +14,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from biometrics import audit
 from biometrics.admin.base import (
     NOTHING,
     bullets,
@@ -25,10 +27,11 @@ from biometrics.admin.base import (
 from biometrics.admin.hrv_chart import around
 from biometrics.admin.hrv_evidence import evidence_of
 from biometrics.admin.limits import LimitedAdmin
-from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.reasons import ReasonForm, Verb, confirm
 from biometrics.admin.reveal import is_revealed
+from biometrics.alerts import staff
 from biometrics.models import HrvAlert, HrvNight
-from biometrics.models.hrv import AlertStatus, Severity
+from biometrics.models.hrv import AlertStatus, Feedback, Severity
 
 _SEVERITY = {
     Severity.CRITICAL: "danger",
@@ -142,7 +145,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         """Show by whom and why."""
         if row.acknowledged_at is None:
             return NOTHING
-        return f"{row.acknowledged_by}: {row.note}"
+        return f"{row.acknowledged_by}, {row.feedback or 'no answer'}: {row.note}"
 
     @display(description="Night")
     def its_night(self, row: HrvAlert) -> SafeString | str:
@@ -168,30 +171,37 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         verb = Verb(
             name="acknowledge",
             title="Acknowledge",
-            effect="The open ones among the selected alerts are marked as seen by you. "
-            "Say what you found or did.",
+            effect="The open ones among the selected alerts are marked as seen by you.",
             act=_acknowledge,
+            form=AcknowledgeForm,
         )
         return confirm(self, request, queryset, verb)
 
 
-def _acknowledge(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
-    now = timezone.now()
-    actor = request.user.get_username()
-    open_ids = list(rows.filter(status=AlertStatus.OPEN).values_list("pk", flat=True))
-    count = HrvAlert.objects.filter(pk__in=open_ids, status=AlertStatus.OPEN).update(
-        status=AlertStatus.ACKNOWLEDGED,
-        acknowledged_at=now,
-        acknowledged_by=actor,
-        note=reason,
+class AcknowledgeForm(ReasonForm):
+    """What the alert was worth, and what was found."""
+
+    feedback = forms.ChoiceField(
+        label="What was it worth?",
+        choices=Feedback.choices,
+        widget=UnfoldAdminSelectWidget,
     )
-    audit.note(
-        actor=actor,
-        verb="alert.acknowledge",
-        target=f"{count} alerts",
-        reason=reason,
-        now=now,
-        detail={"alerts": [str(pk) for pk in open_ids]},
+    field_order = ("feedback", "reason")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["reason"].label = "What you found or did"
+
+
+def _acknowledge(
+    request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]
+) -> str:
+    count = staff.acknowledge(
+        rows.values_list("pk", flat=True),
+        feedback=Feedback(said["feedback"]),
+        note=said["reason"],
+        actor=request.user.get_username(),
+        now=timezone.now(),
     )
     return f"{count} alerts are acknowledged."
 
@@ -226,6 +236,11 @@ class HrvNightAdmin(LimitedAdmin[HrvNight]):
         "judged",
     )
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[HrvNight]:
+        """Leave out sleeps that do not speak for their night."""
+        rows: QuerySet[HrvNight] = super().get_queryset(request)
+        return rows.filter(is_main=True)
 
     def whom(self, row: HrvNight) -> UUID:
         """Return the person whose night it was."""

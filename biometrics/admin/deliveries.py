@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -234,18 +235,21 @@ def _plan(rows: QuerySet[Any]) -> list[str]:
     ]
 
 
-def _replay(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+def _replay(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
     counted = replay.replay(
         _selection(rows),
         actor=request.user.get_username(),
-        reason=reason,
+        reason=said["reason"],
         now=timezone.now(),
     )
     return f"{sum(counted.values())} deliveries are read again."
 
 
-def _retry(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
     count = parked.retry_deliveries(
-        rows, actor=request.user.get_username(), reason=reason, now=timezone.now()
+        rows,
+        actor=request.user.get_username(),
+        reason=said["reason"],
+        now=timezone.now(),
     )
     return f"{count} deliveries are due again."

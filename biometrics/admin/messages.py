@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -200,26 +201,26 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
         return confirm(self, request, queryset, verb)
 
 
-def _retry(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
     queues = list(rows)
     for queue in queues:
         outbox.retry(
             subject=queue.subject,
             actor=request.user.get_username(),
-            reason=reason,
+            reason=said["reason"],
             now=timezone.now(),
         )
     nudges.nudge_publishing({queue.shard for queue in queues})
     return f"{len(queues)} queues flow again."
 
 
-def _skip(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+def _skip(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
     queues = list(rows)
     for queue in queues:
         outbox.skip(
             subject=queue.subject,
             actor=request.user.get_username(),
-            reason=reason,
+            reason=said["reason"],
             now=timezone.now(),
         )
     nudges.nudge_publishing({queue.shard for queue in queues})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +26,14 @@ from biometrics.admin.hrv_person import person_context
 from biometrics.admin.inviting import invite
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import reveal
+from biometrics.admin.tuning import PERMISSION as TUNING_PERMISSION
+from biometrics.admin.tuning import tune
 from biometrics.connections import registry
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
     HrvNight,
+    HrvTuning,
     OutboxMessage,
     Reading,
     Subject,
@@ -54,7 +58,7 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
     search_fields = ("id__exact", "label__istartswith")
     search_help_text = "Person id, whole, or the start of the label."
     ordering = ("label",)
-    fields = ("label", "id", "created", "connected", "last_alerts", "more")
+    fields = ("label", "id", "created", "connected", "last_alerts", "alerting", "more")
     readonly_fields = fields
 
     class Media:
@@ -81,6 +85,11 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         routes = [
             path("<uuid:object_id>/connect/", view, name="biometrics_subject_connect"),
             path(
+                "<uuid:object_id>/alert-settings/",
+                self.admin_site.admin_view(self.alert_settings),
+                name="biometrics_subject_tuning",
+            ),
+            path(
                 "reveal/<uuid:key>/",
                 self.admin_site.admin_view(self.reveal),
                 name="biometrics_subject_reveal",
@@ -104,6 +113,12 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         """Ask why, then show this person's values for a while."""
         return reveal(self.admin_site, request, key)
 
+    def alert_settings(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Set how low is low for this person, or silence until a date."""
+        if not request.user.has_perm(TUNING_PERMISSION):
+            raise PermissionDenied
+        return tune(self, request, get_object_or_404(Subject, pk=object_id))
+
     def connect(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """Make a link through which this person connects an account."""
         if not self.has_operate_permission(request):
@@ -117,6 +132,18 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         return bullets(
             [link(a, f"{a.night} {a.severity} ({a.status})") for a in alerts]
         )
+
+    @display(description="Alert settings")
+    def alerting(self, row: Subject) -> SafeString:
+        """Say what staff decided for this person, with the page to change it."""
+        tuning = HrvTuning.objects.filter(pk=row.pk).first()
+        said = "as for everybody"
+        if tuning is not None:
+            said = f"thresholds {tuning.threshold_offset:g} SD lower"
+            if tuning.muted_until and tuning.muted_until >= timezone.now().date():
+                said += f", muted until {tuning.muted_until}"
+        url = reverse("admin:biometrics_subject_tuning", args=[row.pk])
+        return format_html('{} <a class="text-link" href="{}">Change</a>', said, url)
 
     @display(description="Everything of this person")
     def more(self, row: Subject) -> SafeString | str:
@@ -217,16 +244,16 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
         return confirm(self, request, queryset, verb)
 
 
-def _revoke(request: HttpRequest, rows: QuerySet[Any], reason: str) -> str:
+def _revoke(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
     ids = list(rows.values_list("id", flat=True))
     with transaction.atomic():
         for connection_id in ids:
-            registry.revoke(connection_id=connection_id, reason=reason)
+            registry.revoke(connection_id=connection_id, reason=said["reason"])
             audit.note(
                 actor=request.user.get_username(),
                 verb="connection.revoke",
                 target=f"connection {connection_id}",
-                reason=reason,
+                reason=said["reason"],
                 now=timezone.now(),
             )
     return f"{len(ids)} connections are revoked."

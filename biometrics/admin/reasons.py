@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,15 @@ class ReasonForm(forms.Form):
 class Verb:
     """A bulk verb. `effect` is the sentence shown before it is done.
 
-    `plan`, where there is one, tells in lines what it would change with these rows.
+    `act` gets what the form was given. `plan`, where there is one, tells in lines what
+    it would change with these rows.
     """
 
     name: str
     title: str
     effect: str
-    act: Callable[[HttpRequest, QuerySet[Any], str], str]
+    act: Callable[[HttpRequest, QuerySet[Any], Mapping[str, Any]], str]
+    form: type[ReasonForm] = ReasonForm
     plan: Callable[[QuerySet[Any]], list[str]] | None = None
 
 
@@ -42,9 +44,9 @@ def confirm(
     admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], verb: Verb
 ) -> HttpResponse | None:
     """Show the page that asks for a reason, or do the verb when one was given."""
-    form = ReasonForm(request.POST if "reason" in request.POST else None)
+    form = verb.form(request.POST if "reason" in request.POST else None)
     if form.is_valid():
-        done = verb.act(request, rows, form.cleaned_data["reason"])
+        done = verb.act(request, rows, form.cleaned_data)
         messages.success(request, done)
         return None
     context = {

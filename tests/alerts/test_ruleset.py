@@ -167,6 +167,11 @@ class TestLoading:
 class TestDocumentedRulesets:
     DOCUMENT = Path(__file__).parents[2] / "docs" / "hrv.md"
 
+    def test_the_whole_of_hrv_1_stands_in_docs(self) -> None:
+        text = self.DOCUMENT.with_name("hrv-1.json").read_text()
+        assert parse_ruleset(text=text) == HRV_1
+        assert json.loads(text) == dump_ruleset(ruleset=HRV_1)
+
     def examples(self) -> list[str]:
         text = self.DOCUMENT.read_text(encoding="utf-8")
         return re.findall(r"```json\n(.*?)```", text, re.DOTALL)

@@ -115,6 +115,7 @@ def test_a_parked_delivery_is_retried(page: Page, world: World) -> None:
 def test_an_alert_is_acknowledged(page: Page, world: World) -> None:
     page.goto(ALERTS)
     choose(page, world.alert.pk, action="Acknowledge")
+    page.locator('select[name="feedback"]').select_option("useful")
     page.locator('input[name="reason"]').fill("Has a cold, stays at home")
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_text("1 alerts are acknowledged")).to_be_visible()

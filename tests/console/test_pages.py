@@ -249,8 +249,12 @@ def test_an_alert_is_acknowledged_with_what_was_found(
 ) -> None:
     pk = world.hrvalert.pk
     act(admin_client, "hrvalert", "acknowledge", pk, reason="has a cold")
+    assert HrvAlert.objects.get(pk=pk).status == "open"
+    said = {"reason": "has a cold", "feedback": "useful"}
+    act(admin_client, "hrvalert", "acknowledge", pk, **said)
     alert = HrvAlert.objects.get(pk=pk)
     assert (alert.status, alert.acknowledged_by) == ("acknowledged", "ops")
+    assert alert.feedback == "useful"
     assert alert.note == "has a cold"
     assert AuditEntry.objects.filter(verb="alert.acknowledge", actor="ops").exists()
 
