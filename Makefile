@@ -50,7 +50,7 @@ bench-intake: venv
 	$(BIN)/python -m tests.bench.bench_intake --write
 
 bench-hrv: venv
-	$(BIN)/python -m tests.bench.bench_hrv
+	$(BIN)/python -m tests.bench.bench_hrv --write
 
 # Kills and freezes everything at random, and counts; docs/reliability.md. SEEDS, FIRST.
 SEEDS := 20

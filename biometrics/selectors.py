@@ -94,6 +94,7 @@ def dashboard_numbers(*, now: datetime) -> dict[str, str]:
         "alerts_open": str(sum(alerts.values())),
         "alerts_critical": str(alerts.get("CRITICAL", 0)),
         "alerts_high": str(alerts.get("HIGH", 0)),
+        "alerts_medium": str(alerts.get("MEDIUM", 0)),
     }
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from biometrics.alerts.ruleset import Ruleset
+from tests.bench.hrv_people import Person
+from tests.bench.hrv_rates import (
+    MILD,
+    fixed_limits,
+    healthy_rates,
+    percent_drop,
+    seen,
+    shifted,
+)
 
 _WIDTH, _HEIGHT = 760, 520
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 60, 70
@@ -18,6 +30,52 @@ class Point:
     label: str
     rate: float  # HIGH and CRITICAL messages per healthy person-month
     found: float  # share of events seen
+
+
+def draw(crowd: Sequence[Person], *, seed: int, path: Path) -> None:
+    """Write the picture: .svg or .png."""
+    # The first of each curve is the one in use; its dot is drawn larger.
+    steps = (0.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75)
+    percents = (30, 15, 20, 25, 35, 40, 50)
+    limits = ((25, 40), (10, 16), (15, 24), (20, 32), (30, 48), (40, 64))
+    rulesets = {
+        "hrv-1, thresholds moved by -0.75 to +0.75": [
+            (f"hrv-1 {step:+g}" if step else "hrv-1", shifted(by=step))
+            for step in steps
+        ],
+        "percent below own baseline, 15 to 50 %": [
+            (f"{percent} %", percent_drop(percent=percent)) for percent in percents
+        ],
+        "fixed limits for everybody, 16 to 64 ms": [
+            (f"{low} / {high} ms", fixed_limits(critical_ms=low, high_ms=high))
+            for low, high in limits
+        ],
+    }
+    curves = {
+        name: [_point(label, crowd, ruleset, seed=seed) for label, ruleset in members]
+        for name, members in rulesets.items()
+    }
+    for name, points in curves.items():
+        sys.stdout.write(f"{name}\n")
+        for point in points:
+            sys.stdout.write(
+                f"  {point.label:18} {point.rate:6.2f} / month {point.found:7.1%}\n"
+            )
+    title = "Events of -2 SD over 7 nights that reach HIGH"
+    document = svg(title=title, curves=curves)
+    if path.suffix == ".png":
+        png(document=document, path=path)
+    else:
+        path.write_text(document)
+
+
+def _point(name: str, crowd: Sequence[Person], ruleset: Ruleset, *, seed: int) -> Point:
+    healthy = healthy_rates(crowd=crowd, ruleset=ruleset)
+    return Point(
+        label=name,
+        rate=healthy.high + healthy.critical,
+        found=seen(crowd=crowd, event=MILD, ruleset=ruleset, seed=seed).high,
+    )
 
 
 def svg(*, title: str, curves: Mapping[str, Sequence[Point]]) -> str:
