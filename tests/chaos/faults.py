@@ -21,11 +21,19 @@ _DISK = "192m"
 
 
 class ChaosStack(Stack):
-    """The bridge with short leases, its broker on a small disk of its own."""
+    """The bridge with short leases, its broker on a small disk of its own.
+
+    A process that ends by itself is started again, as docker-compose.yml does
+    (`restart: unless-stopped`); `restarts` names each.
+    """
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
         self.clock_s = 0
+        self.restarts: list[str] = []
+        self._starting = threading.RLock()
+        self._over = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
         self._disk = home / "kafka"
         self._disk.mkdir()
         self.disk_is_small = self._mount()
@@ -38,7 +46,39 @@ class ChaosStack(Stack):
         argv = ["-m", "tests.chaos.worker", "-A", "auren", "worker", "-c", "4"]
         self._start("worker", [*argv, "-l", "WARNING"])
 
+    def start(self) -> None:
+        super().start()
+        self._supervisor.start()
+
+    def replace(self, name: str) -> None:
+        """Kill a process with its children, and start it again at once."""
+        with self._starting:
+            self.processes[name].kill9()
+            self._start_again(name)
+
+    def _start_again(self, name: str) -> None:
+        starts = {
+            "web": self.start_web,
+            "worker": self.start_worker,
+            "beat": self.start_beat,
+        }
+        starts[name]()
+
+    def _supervise(self) -> None:
+        while not self._over.wait(0.5):
+            for name in ("web", "worker", "beat"):
+                with self._starting:
+                    if self.processes[name].running or self._over.is_set():
+                        continue
+                    # Its children must not outlive it: nothing else would end them.
+                    self.processes[name].kill9()
+                    self.restarts.append(name)
+                    self._start_again(name)
+
     def stop(self) -> None:
+        self._over.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join(timeout=90)
         super().stop()
         if self.disk_is_small:
             subprocess.run(["umount", "-l", str(self._disk)], check=True)
@@ -87,16 +127,15 @@ class Faults:
         return faults
 
     def worker_child(self) -> None:
-        kill(self._random.choice(self._children()), signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            kill(self._random.choice(self._children()), signal.SIGKILL)
 
     def worker(self) -> None:
-        self._stack.processes["worker"].kill9()
         self._stack.clock_s = 0
-        self._stack.start_worker()
+        self._stack.replace("worker")
 
     def web(self) -> None:
-        self._stack.processes["web"].kill9()
-        self._stack.start_web()
+        self._stack.replace("web")
 
     def redis(self) -> None:
         self._stack.valkey.kill9()
@@ -121,7 +160,8 @@ class Faults:
         """Stop half of the children, so that the others take over; then wake them."""
         frozen = self._children()[::2]
         for pid in frozen:
-            kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                kill(pid, signal.SIGSTOP)
         self._pause(LEASE_SECONDS * 2)
         for pid in frozen:
             with suppress(ProcessLookupError):
@@ -129,9 +169,8 @@ class Faults:
 
     def clock(self) -> None:
         """Replace the worker by one that is 90 s off."""
-        self._stack.processes["worker"].kill9()
         self._stack.clock_s = self._random.choice((-90, 90))
-        self._stack.start_worker()
+        self._stack.replace("worker")
 
     def disk(self) -> None:
         self._stack.fill_disk()
@@ -142,11 +181,13 @@ class Faults:
         self._stack.kafka.start()
 
     def _children(self) -> list[int]:
-        parent = self._stack.processes["worker"].pid
+        def tree() -> list[int]:
+            return process_tree(self._stack.processes["worker"].pid)
+
         self._stack.until(
-            lambda: len(process_tree(parent)) > 4, "the worker has its children"
+            lambda: len(tree()) > 4, "the worker has its children", seconds=90
         )
-        return process_tree(parent)[1:]
+        return tree()[1:]
 
     def _pause(self, seconds: float) -> None:
         threading.Event().wait(seconds)

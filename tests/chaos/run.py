@@ -61,12 +61,14 @@ def _hurt(
             threading.Event().wait(randomness.random() * 2)
             fault()
             say(f"  {name:<26} recovered in {_recovery(stack):5.1f} s")
+        say(f"  deliveries left when the faults were over: {traffic.left}")
         traffic.finish(seconds=_RECOVERY_S)
         wait_for_rest(stack)
         verdict = judge(stack, acknowledged=traffic.acknowledged)
     finally:
         api.stop()
     say(f"  answered with an error or not at all: {traffic.refused}")
+    say(f"  ended by themselves and started again: {stack.restarts or 'none'}")
     say(
         f"  acknowledged {verdict.acknowledged}, records {verdict.records}: "
         f"lost {verdict.lost}, doubled {verdict.doubled}, "

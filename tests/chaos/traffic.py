@@ -21,6 +21,8 @@ SAMPLES = Path(__file__).resolve().parents[2] / "biometrics" / "vendors"
 PEOPLE = 8
 DAYS = 12
 _SENDERS = 4
+# About five minutes of traffic: longer than the faults take.
+_LONGEST_PAUSE_S = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Traffic:
         self._documents: dict[str, bytes] = {}
         self.acknowledged: dict[str, Sending] = {}
         self.refused = 0
+        self.left = 0
         self.broken: list[str] = []
 
     def prepare(self) -> DocumentServer:
@@ -57,6 +60,7 @@ class Traffic:
         doubled = [s for s in self._all if self._random.random() < 0.3]
         self._all += doubled
         self._random.shuffle(self._all)
+        self.left = len(self._all)
         return server
 
     def start(self) -> None:
@@ -80,7 +84,9 @@ class Traffic:
         for sending in mine:
             while not self._acknowledged(sending):
                 threading.Event().wait(0.2)
-            self._hurry.wait(randomness.random() * 5)
+            with self._lock:
+                self.left -= 1
+            self._hurry.wait(randomness.random() * _LONGEST_PAUSE_S)
 
     def _acknowledged(self, sending: Sending) -> bool:
         try:
