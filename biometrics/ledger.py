@@ -2,23 +2,26 @@
 
 Intake writes a counter in the same transaction as the rows that it counts. The rows are
 counted independently here. Received = stored + duplicate + rejected, and stored = the
-sum over the states of the deliveries; every event that says something new has a message.
-What does not add up is lost or invented: the imbalance must be 0.
+sum over the states of the deliveries, for each hour and vendor; every event that says
+something new has a message, and so has every change of an alert. What does not add up is
+lost or invented: the imbalance must be 0.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Sum, Value
 from django.db.models.functions import TruncHour
 
 from biometrics.models import (
     BiometricEvent,
+    HrvAlert,
     IntakeCount,
     OutboxMessage,
     WebhookDelivery,
@@ -28,14 +31,20 @@ from biometrics.models.intake import DeliveryOrigin, DeliveryStatus, IntakeOutco
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VendorLine:
-    """One vendor's deliveries in the period."""
+class Line:
+    """One vendor's deliveries and events, of one hour or of several.
+
+    `states` counts deliveries by status, `silent_events` the events that say something
+    new and have no message.
+    """
 
     vendor: str
-    stored: int
-    duplicate: int
-    rejected: int
-    states: Mapping[str, int]
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    states: Mapping[str, int] = field(default_factory=dict)
+    silent_events: int = 0
+    imbalance: int = 0
 
     @property
     def received(self) -> int:
@@ -49,83 +58,146 @@ class VendorLine:
             DeliveryStatus.RETRYING, 0
         )
 
-    @property
-    def imbalance(self) -> int:
-        """Deliveries counted but not found, or found but not counted."""
-        return abs(self.stored - sum(self.states.values()))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """The ledger over a period that starts and ends with full hours."""
+    """The ledger over a period that starts and ends with full hours.
+
+    `hours` holds a line for each hour and vendor: what is lost in one hour must not be
+    made good by what is invented in another. `messages` counts by state. `silent_alerts`
+    are alerts that changed without a message.
+    """
 
     since: datetime
     until: datetime
-    lines: tuple[VendorLine, ...]
+    hours: Mapping[tuple[datetime, str], Line]
     messages: Mapping[str, int] = field(default_factory=dict)
-    events_without_message: int = 0
+    silent_alerts: int = 0
 
     @property
     def imbalance(self) -> int:
         """What cannot be accounted for; 0 or something is wrong."""
-        return sum(line.imbalance for line in self.lines) + self.events_without_message
+        return sum(line.imbalance for line in self.hours.values()) + self.silent_alerts
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Return the vendors' lines over all hours, with the sum of their imbalances."""
+        vendors = sorted({vendor for _, vendor in self.hours})
+        return tuple(
+            _sum(
+                vendor, [line for line in self.hours.values() if line.vendor == vendor]
+            )
+            for vendor in vendors
+        )
 
 
 def balance(*, now: datetime, hours: int) -> Balance:
     """Return the ledger of the last `hours` full hours and the running one."""
     until = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    since = until - timedelta(hours=hours + 1)
+    return between(since=until - timedelta(hours=hours + 1), until=until)
+
+
+def between(*, since: datetime, until: datetime, vendor: str = "") -> Balance:
+    """Return the ledger from one full hour to another, of one vendor or of all."""
     with transaction.atomic():
-        silent = (
-            BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
-            .exclude(status=EventStatus.STALE)
-            .filter(messages=None)
-            .count()
-        )
-        messages = dict(
+        messages = (
             OutboxMessage.objects.filter(created_at__gte=since, created_at__lt=until)
             .values_list("status")
             .annotate(n=Count("id"))
         )
+        alerts = HrvAlert.objects.filter(updated_at__gte=since, updated_at__lt=until)
+        told = OutboxMessage.objects.filter(alert=OuterRef("pk"), created_at__gte=since)
         return Balance(
             since=since,
             until=until,
-            lines=_lines(since=since, until=until),
-            messages=messages,
-            events_without_message=silent,
+            hours=_hours(since=since, until=until, vendor=vendor),
+            messages={} if vendor else dict(messages),
+            silent_alerts=0 if vendor else alerts.exclude(Exists(told)).count(),
         )
 
 
-def _lines(*, since: datetime, until: datetime) -> tuple[VendorLine, ...]:
-    counted = (
+def silent_events(*, since: datetime, until: datetime) -> QuerySet[BiometricEvent]:
+    """Return the events of a period that say something new and have no message."""
+    events = BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
+    return events.exclude(status=EventStatus.STALE).filter(messages=None)
+
+
+def _hours(
+    *, since: datetime, until: datetime, vendor: str
+) -> dict[tuple[datetime, str], Line]:
+    span = {"since": since, "until": until}
+    queries = [_counted(**span), _found(**span), _silent(**span)]
+    if vendor:
+        queries = [query.filter(vendor=vendor) for query in queries]
+    # One statement, so one snapshot: counters and rows of a commit are seen together.
+    rows = queries[0].union(*queries[1:], all=True)
+    sums: dict[tuple[datetime, str], dict[str, dict[str, int]]] = defaultdict(
+        lambda: {"counted": {}, "found": {}, "silent": {}}
+    )
+    for source, hour, name, what, n in rows:
+        sums[hour, name][source][what] = n
+    return {key: _line(key[1], sources) for key, sources in sorted(sums.items())}
+
+
+def _line(vendor: str, sources: Mapping[str, Mapping[str, int]]) -> Line:
+    counted, found = sources["counted"], sources["found"]
+    stored, silent = (
+        counted.get(IntakeOutcome.STORED, 0),
+        sum(sources["silent"].values()),
+    )
+    return Line(
+        vendor=vendor,
+        stored=stored,
+        duplicate=counted.get(IntakeOutcome.DUPLICATE, 0),
+        rejected=counted.get(IntakeOutcome.REJECTED, 0),
+        states=found,
+        silent_events=silent,
+        imbalance=abs(stored - sum(found.values())) + silent,
+    )
+
+
+def _sum(vendor: str, lines: Sequence[Line]) -> Line:
+    states: Counter[str] = Counter()
+    for line in lines:
+        states.update(line.states)
+    return Line(
+        vendor=vendor,
+        stored=sum(line.stored for line in lines),
+        duplicate=sum(line.duplicate for line in lines),
+        rejected=sum(line.rejected for line in lines),
+        states=states,
+        silent_events=sum(line.silent_events for line in lines),
+        imbalance=sum(line.imbalance for line in lines),
+    )
+
+
+def _counted(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
+    """Count what intake wrote down."""
+    return (
         IntakeCount.objects.filter(period__gte=since, period__lt=until)
-        .values_list(Value("counted"), "vendor", "outcome")
+        .values_list(Value("counted"), TruncHour("period"), "vendor", "outcome")
         .annotate(n=Sum("count"))
     )
-    found = (
+
+
+def _found(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
+    """Count the rows that there are, by state; what we fetched ourselves is no intake."""
+    return (
         WebhookDelivery.objects.filter(
             received_at__gte=since,
             received_at__lt=until,
             origin=DeliveryOrigin.WEBHOOK,
         )
-        .values_list(Value("found"), "vendor", "status")
+        .values_list(Value("found"), TruncHour("received_at"), "vendor", "status")
         .annotate(n=Count("id"))
     )
-    # One statement, so one snapshot: counters and rows of a commit are seen together.
-    sums: dict[str, dict[str, dict[str, int]]] = defaultdict(
-        lambda: {"counted": {}, "found": {}}
-    )
-    for source, vendor, name, n in counted.union(found, all=True):
-        sums[vendor][source][name] = n
-    return tuple(
-        VendorLine(
-            vendor=vendor,
-            stored=sources["counted"].get(IntakeOutcome.STORED, 0),
-            duplicate=sources["counted"].get(IntakeOutcome.DUPLICATE, 0),
-            rejected=sources["counted"].get(IntakeOutcome.REJECTED, 0),
-            states=sources["found"],
-        )
-        for vendor, sources in sorted(sums.items())
+
+
+def _silent(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
+    return (
+        silent_events(since=since, until=until)
+        .values_list(Value("silent"), TruncHour("created_at"), "vendor", "status")
+        .annotate(n=Count("id"))
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from biometrics import leases, ledger, metrics, nudges, pipeline, retention
+from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retention
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
 from resilience import apply_operator_modes, backfill_transitions
@@ -69,11 +69,18 @@ def sweep(**_: Any) -> None:
 
 @shared_task(name="biometrics.check_ledger")
 def check_ledger(**_: Any) -> None:
-    """Compare what intake counted with what lies in the tables."""
-    balance = ledger.balance(now=timezone.now(), hours=24)
-    metrics.LEDGER_IMBALANCE.set(balance.imbalance)
-    if balance.imbalance:
-        logger.error("ledger.imbalance", extra={"imbalance": balance.imbalance})
+    """Compare what intake counted with what lies in the tables; alarm staff if not 0."""
+    now = timezone.now()
+    imbalance = ledger.balance(now=now, hours=24).imbalance
+    metrics.LEDGER_IMBALANCE.set(imbalance)
+    if imbalance:
+        text = (
+            f"{imbalance} deliveries, events or alerts of the last 24 hours cannot be "
+            "accounted for. manage.py ledger names the hours and rows."
+        )
+        alarms.sound("ledger", text=text, now=now)
+    else:
+        alarms.clear("ledger", now=now)
 
 
 @shared_task(name="biometrics.roll_up_counts")
@@ -89,7 +96,7 @@ def keep_breakers(**_: Any) -> None:
     apply_operator_modes()
 
 
-@shared_task(name="biometrics.retain", queue="auren-slow")
+@shared_task(name="biometrics.retain")
 def retain(**_: Any) -> None:
     """Drop raw bytes and published messages that have served their time."""
     retention.retain(now=timezone.now(), limit_s=30.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from biometrics.admin import (
+    alarms,
     alerts,
     audit,
     deliveries,
@@ -12,4 +13,13 @@ from biometrics.admin import (
     staff,
 )
 
-__all__ = ["alerts", "audit", "deliveries", "events", "messages", "people", "staff"]
+__all__ = [
+    "alarms",
+    "alerts",
+    "audit",
+    "deliveries",
+    "events",
+    "messages",
+    "people",
+    "staff",
+]

@@ -13,7 +13,7 @@ from biometrics import ledger, selectors
 from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
 from biometrics.alerts.wording import LIMITS_OF_USE
-from biometrics.models import HrvAlert, WebhookDelivery
+from biometrics.models import HrvAlert, StaffAlarm, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
 from resilience import get_breaker
 from resilience.control import known_names
@@ -47,6 +47,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["urls"] = {
             "parked": reverse("admin:biometrics_webhookdelivery_changelist")
             + "?status__exact=parked",
+        }
+    if may("biometrics.view_staffalarm"):
+        context["alarms"] = {
+            "headers": ["Since (UTC)", "What", "Whose", "What to do"],
+            "rows": [
+                [link(row, moment(row.since)), row.kind, row.key, row.text]
+                for row in StaffAlarm.objects.filter(cleared_at=None).order_by("since")[
+                    :8
+                ]
+            ],
         }
     if may("biometrics.view_hrvalert"):
         context["limits_of_use"] = LIMITS_OF_USE

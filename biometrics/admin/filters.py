@@ -72,3 +72,22 @@ class ErrorCodeFilter(DropdownFilter):
         if not self.value():
             return queryset
         return queryset.filter(status=DeliveryStatus.PARKED, error_code=self.value())
+
+
+class OpenAlarmFilter(DropdownFilter):
+    """Open alarms, or those that are over."""
+
+    title = "status"
+    parameter_name = "state"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """Offer both states."""
+        return [("open", "open"), ("over", "over")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the alarms in the chosen state."""
+        if not self.value():
+            return queryset
+        return queryset.filter(cleared_at__isnull=self.value() == "open")

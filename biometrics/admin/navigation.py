@@ -29,6 +29,13 @@ def navigation(request: HttpRequest) -> list[Item]:
         ),
         _group(
             "Act",
+            _item(
+                "Alarms",
+                "notification_important",
+                "admin:biometrics_staffalarm_changelist",
+                query="?state=open",
+                permission=_may_view("biometrics", "staffalarm"),
+            ),
             _list("Parked queues", "pause_circle", "parkedqueue"),
             _item(
                 "Parked deliveries",

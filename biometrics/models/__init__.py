@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from biometrics.models.alarms import StaffAlarm
 from biometrics.models.audit import AuditEntry
 from biometrics.models.events import BiometricEvent, Reading
 from biometrics.models.hrv import HrvAlert, HrvNight, HrvTuning
@@ -30,6 +31,7 @@ __all__ = [
     "PublishBatch",
     "Reading",
     "ShardLease",
+    "StaffAlarm",
     "Subject",
     "VendorConnection",
     "WebhookDelivery",

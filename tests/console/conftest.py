@@ -19,6 +19,7 @@ from biometrics.models import (
     PublishBatch,
     Reading,
     ShardLease,
+    StaffAlarm,
     Subject,
     VendorConnection,
     WebhookDelivery,
@@ -136,7 +137,11 @@ def world(db: None) -> SimpleNamespace:
     audit = AuditEntry.objects.create(
         at=NOW, actor="ops", verb="outbox.retry", target="x", reason="fixed"
     )
+    alarm = StaffAlarm.objects.create(
+        kind="ledger", text="7 deliveries cannot be accounted for.", since=NOW
+    )
     return SimpleNamespace(
+        staffalarm=alarm,
         subject=subject,
         vendorconnection=connection,
         webhookdelivery=delivery,

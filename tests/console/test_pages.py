@@ -24,6 +24,7 @@ MODELS = (
     "publishbatch",
     "reading",
     "shardlease",
+    "staffalarm",
     "subject",
     "vendorconnection",
     "webhookdelivery",
@@ -93,6 +94,8 @@ def test_the_dashboard_answers_the_first_question(
     assert "CRITICAL" in text
     assert page_url("hrvalert", world.hrvalert.pk) in text
     assert 'data-live="outbox_waiting"' in text
+    assert "Needs a person" in text
+    assert page_url("staffalarm", world.staffalarm.pk) in text
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -146,6 +149,7 @@ def test_search_finds(
         ("outboxmessage", {"status__exact": "published"}),
         ("hrvalert", {"severity__exact": "CRITICAL"}),
         ("vendorconnection", {"status__exact": "active"}),
+        ("staffalarm", {"state": "open"}),
     ],
 )
 def test_filters_keep_what_matches(

@@ -1,0 +1,195 @@
+"""The loss ledger: what intake counted against what lies in the tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from biometrics import ledger, tasks
+from biometrics.models import (
+    BiometricEvent,
+    HrvAlert,
+    IntakeCount,
+    OutboxMessage,
+    StaffAlarm,
+    WebhookDelivery,
+)
+from tests.pipeline.test_alerts import ago
+from tests.pipeline.world import NOW, World, night, record, says
+
+HOUR = timedelta(hours=1)
+
+
+def count(at: Any = NOW, *, outcome: str = "stored", n: int = 1, **more: Any) -> None:
+    """Write what intake would have counted."""
+    IntakeCount.objects.create(
+        period=at.replace(second=0), vendor="acme", outcome=outcome, count=n, **more
+    )
+
+
+def balance(hours: int = 24) -> ledger.Balance:
+    return ledger.balance(now=NOW, hours=hours)
+
+
+def test_what_came_in_adds_up(world: World) -> None:
+    world.carry(says(record()))
+    world.store({"unreadable": "x"})
+    world.run()
+    count(n=2)
+    count(outcome="duplicate", n=3)
+    count(outcome="rejected", n=4)
+    found = balance()
+    (line,) = found.lines
+    assert (line.received, line.stored, line.duplicate, line.rejected) == (9, 2, 3, 4)
+    assert dict(line.states) == {"processed": 1, "parked": 1}
+    assert dict(found.messages) == {"pending": 1}
+    assert found.imbalance == 0
+
+
+def test_a_lost_row_and_an_uncounted_one_are_seen(world: World) -> None:
+    count()
+    assert balance().imbalance == 1
+    IntakeCount.objects.all().delete()
+    world.carry(says(record()))
+    assert balance().imbalance == 1
+
+
+def test_a_loss_is_not_made_good_by_an_invention_of_another_hour(
+    world: World,
+) -> None:
+    count(NOW - 2 * HOUR)
+    world.carry(says(record()))
+    found = balance()
+    (line,) = found.lines
+    assert (line.stored, sum(line.states.values())) == (1, 1)
+    assert (line.imbalance, found.imbalance) == (2, 2)
+
+
+def test_vendors_do_not_make_good_for_each_other(world: World) -> None:
+    count()
+    world.store(says(record()), vendor="acme-notify")
+    assert balance().imbalance == 2
+
+
+def test_what_we_fetched_ourselves_is_no_intake(world: World) -> None:
+    world.carry(says(record()), origin="backfill")
+    world.carry(says(record("r2")), origin="recovered")
+    assert balance().imbalance == 0
+
+
+def test_an_event_without_a_message_is_seen(world: World) -> None:
+    world.carry(says(record()))
+    count()
+    OutboxMessage.objects.all().delete()
+    found = balance()
+    assert found.lines[0].silent_events == 1
+    assert found.imbalance == 1
+
+
+def test_an_event_that_says_nothing_new_needs_no_message(world: World) -> None:
+    world.carry(says(record()))
+    world.carry(says(record(stamp=(NOW - HOUR).isoformat(), attributes={"a": 1})))
+    count(n=2)
+    assert BiometricEvent.objects.filter(status="stale").exists()
+    assert balance().imbalance == 0
+
+
+def test_an_alert_without_a_message_is_seen(world: World) -> None:
+    now = timezone.now()
+    world.now = now
+    world.carry(says(night(now.date().isoformat(), 20)))
+    count(now)
+    assert HrvAlert.objects.exists()
+    assert ledger.balance(now=now, hours=1).imbalance == 0
+    OutboxMessage.objects.filter(topic="biometric-alerts").delete()
+    assert ledger.balance(now=now, hours=1).silent_alerts == 1
+
+
+def test_rolled_up_hours_say_the_same(world: World) -> None:
+    world.carry(says(record()))
+    count(process="web-1")
+    count(process="web-2", outcome="duplicate", n=2)
+    before = balance().hours
+    assert ledger.roll_up(before=NOW + 3 * HOUR) == 2
+    assert balance().hours == before
+
+
+class TestCheck:
+    """The task of each minute, by the clock of now."""
+
+    def test_an_imbalance_alarms_staff_once_until_it_is_gone(self, db: None) -> None:
+        count(timezone.now().astimezone(UTC))
+        for _ in range(3):
+            tasks.check_ledger()
+        alarm = StaffAlarm.objects.get()
+        assert (alarm.kind, alarm.cleared_at) == ("ledger", None)
+        assert "manage.py ledger" in alarm.text
+        IntakeCount.objects.all().delete()
+        tasks.check_ledger()
+        alarm.refresh_from_db()
+        assert alarm.cleared_at is not None
+
+    def test_the_metric_tells_it(self, db: None, client: Any) -> None:
+        count(timezone.now().astimezone(UTC), n=7)
+        tasks.check_ledger()
+        text = client.get("/metrics").content.decode()
+        assert "biobridge_ledger_imbalance 7.0" in text
+        IntakeCount.objects.all().delete()
+        tasks.check_ledger()
+        text = client.get("/metrics").content.decode()
+        assert "biobridge_ledger_imbalance 0.0" in text
+
+
+class TestCommand:
+    def told(self, *arguments: str) -> str:
+        out = StringIO()
+        until = (NOW + HOUR).isoformat()
+        call_command("ledger", "--until", until, *arguments, stdout=out)
+        return out.getvalue()
+
+    def test_it_prints_hours_and_vendors(self, world: World) -> None:
+        world.carry(says(record()))
+        count()
+        text = self.told()
+        assert "2026-11-24 08:00 acme" in text
+        assert "1 processed" in text
+        assert "messages: 1 pending" in text
+        assert "Nothing is lost" in text
+
+    def test_it_names_what_is_missing_and_fails(self, world: World) -> None:
+        world.carry(says(record()))
+        count(n=3)
+        OutboxMessage.objects.all().delete()
+        out = StringIO()
+        with pytest.raises(CommandError, match="3 cannot be accounted for"):
+            call_command("ledger", "--since", NOW.isoformat(), stdout=out)
+        event = BiometricEvent.objects.get()
+        assert "08:00 acme: 3 counted as stored, 1 rows found" in out.getvalue()
+        assert f"event {event.pk}" in out.getvalue()
+
+    def test_hours_and_vendors_can_be_chosen(self, world: World) -> None:
+        count(NOW - 30 * HOUR)
+        assert (
+            "imbalance" not in self.told("--since", NOW.isoformat()).split("Nothing")[0]
+        )
+        world.store(says(record()), vendor="acme-notify")
+        with pytest.raises(CommandError):
+            self.told("--since", NOW.isoformat())
+        assert WebhookDelivery.objects.count() == 1
+        self.told("--vendor", "terra", "--since", NOW.isoformat())
+
+    def test_a_span_that_ends_before_it_begins_is_refused(self, db: None) -> None:
+        late = (NOW + 3 * HOUR).isoformat()
+        with pytest.raises(CommandError, match="--since"):
+            self.told("--since", late)
+
+
+def test_old_hours_are_left_out(world: World) -> None:
+    assert ago(0) == NOW.date().isoformat()
+    count(NOW - 26 * HOUR)
+    assert balance().imbalance == 0
