@@ -139,8 +139,9 @@ def _rebuilt(*, count: int, seed: int) -> str:
     first, again = found.first, found.again
     return (
         f"`rebuild_baselines` on {found.people:,} people with {found.rows:,} nights in"
-        f" PostgreSQL: {first.wall_s:.0f} s by the clock, {first.core_s:.0f} s of it on"
-        f" one core (asked: under 300 s); once more, with nothing to change:"
+        f" PostgreSQL: {first.wall_s:.0f} s by the clock (asked: under 300 s on one"
+        f" core), of which the command itself computed {first.core_s:.0f} s; the"
+        " server's processor time is not counted. Once more, with nothing to change:"
         f" {again.wall_s:.0f} s. It said: “{first.said}”, then “{again.said}”."
     )
 
