@@ -22,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_WEBHOOK_SECRET_TERRA=check \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
-.PHONY: run test check format lock clean venv bench-breaker bench-hrv bench-intake chaos chaos-short
+.PHONY: run test check format lock clean venv bench-breaker bench-drain bench-hrv bench-intake chaos chaos-short
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -48,6 +48,9 @@ bench-breaker: venv
 
 bench-intake: venv
 	$(BIN)/python -m tests.bench.bench_intake --write
+
+bench-drain: venv
+	$(BIN)/python -m tests.bench.bench_drain --write
 
 bench-hrv: venv
 	$(BIN)/python -m tests.bench.bench_hrv --write
