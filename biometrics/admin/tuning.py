@@ -45,7 +45,24 @@ class TuningForm(ReasonForm):
         help_text="Nothing is raised up to and including this date; nights are judged "
         f"and shown. At most {staff.LONGEST_MUTE_DAYS} days ahead; empty: not muted.",
     )
-    field_order = ("threshold_offset", "muted_until", "reason")
+    # What the page showed: a colleague's decision since then must not be undone.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    field_order = ("threshold_offset", "muted_until", "reason", "seen")
+
+    def __init__(self, *args: Any, now_holds: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._now_holds = now_holds
+        self.fields["seen"].initial = now_holds
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a page that shows what does not hold any more."""
+        said: dict[str, Any] = super().clean() or {}
+        if said.get("seen") != self._now_holds:
+            message = (
+                "Somebody has changed these settings meanwhile: open the page anew."
+            )
+            raise forms.ValidationError(message)
+        return said
 
     def clean_muted_until(self) -> Any:
         """Refuse what the service would refuse, at the field."""
@@ -68,7 +85,8 @@ def tune(
     if until is not None and until < timezone.now().date():
         until = None
     initial = {"threshold_offset": f"{offset:g}", "muted_until": until}
-    form = TuningForm(request.POST or None, initial=initial)
+    holds = f"{offset:g}|{until or ''}"
+    form = TuningForm(request.POST or None, initial=initial, now_holds=holds)
     if form.is_valid():
         _store(request, subject, form.cleaned_data, was=(offset, until))
         messages.success(request, "The next night is judged by this.")

@@ -6,7 +6,7 @@ metric family. Feeding the same verdicts twice sends nothing the second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final, Literal, TypeAlias
@@ -87,6 +87,7 @@ def emit(
     ruleset: Ruleset,
     backfill: bool = False,
     muted: bool = False,
+    silent: Collection[date] = (),
 ) -> tuple[AlertEvent, ...]:
     """Return the messages that these new or changed verdicts call for.
 
@@ -94,7 +95,7 @@ def emit(
     `earlier` holds unchanged verdicts of the nights before, needed to see that an alert
     is over. `newest_night` is the newest stored night, `today` the date where the
     person is. With `backfill` nothing is raised or closed, with `muted` nothing is
-    raised; false alerts are still taken back.
+    raised, nor for the nights in `silent`; false alerts are still taken back.
     """
     desk = _Desk(
         subject=subject,
@@ -104,6 +105,7 @@ def emit(
         ruleset=ruleset,
         backfill=backfill,
         muted=muted,
+        silent=silent,
     )
     entries = {entry.night: entry for entry in ledger}
     known = {verdict.night: verdict for verdict in earlier}
@@ -157,6 +159,7 @@ class _Desk:
     ruleset: Ruleset
     backfill: bool
     muted: bool
+    silent: Collection[date]
 
     def events(
         self,
@@ -195,6 +198,7 @@ class _Desk:
         sending = self.ruleset.sending
         return (
             not self.backfill
+            and night not in self.silent
             and (self.newest - night).days < sending.page_nights
             # One date of slack ahead: the caller's date may be the UTC one.
             and -1 <= (self.today - night).days < sending.page_age_days

@@ -142,7 +142,8 @@ class _Desk:
             newest_night=max(rows),
             today=cause.today(self.now),
             ruleset=ruleset,
-            backfill=not is_primary or self.key not in self.nights.live,
+            backfill=not is_primary or self.nights.is_backfill(self.key),
+            silent=self.nights.filled(self.key),
             muted=self.nights.is_muted(cause),
         )
 

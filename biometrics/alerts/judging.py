@@ -66,8 +66,9 @@ class Nights:
         self.families: dict[FamilyKey, Family] = {}
         # The last event that changed a family is the cause of what is told of it.
         self.causes: dict[FamilyKey, Said] = {}
-        # Families that something else than a backfill changed.
-        self.live: set[FamilyKey] = set()
+        # Nights that something else than a backfill changed, and those that a backfill did.
+        self._live: dict[FamilyKey, set[date]] = {}
+        self._filled: dict[FamilyKey, set[date]] = {}
         self.places: dict[UUID, Place] = {}
         self._tuning: dict[UUID, HrvTuning] = {}
         self._pointers: dict[UUID, list[night_rows.Pointer]] = {}
@@ -128,6 +129,14 @@ class Nights:
             threshold_offset=offset_of(tuning, ruleset=self._ruleset),
         )
 
+    def is_backfill(self, key: FamilyKey) -> bool:
+        """Say whether nothing but a backfill changed this family."""
+        return key not in self._live
+
+    def filled(self, key: FamilyKey) -> set[date]:
+        """Return the nights that only a backfill changed: they never page."""
+        return self._filled.get(key, set()) - self._live.get(key, set())
+
     def is_muted(self, one: Said) -> bool:
         """Say whether staff want to hear nothing new of this event's person today."""
         tuning = self._tuning.get(one.subject)
@@ -176,7 +185,7 @@ class Nights:
         )
         blank = NightRow(event_id=one.event_id, night=empty)
         if family.put(pointer.series_id, blank):
-            self._note(family, one)
+            self._note(family, one, pointer.night)
 
     def _put(self, signals: NightSignals, one: Said) -> None:
         family = self.families[one.subject, signals.kind]
@@ -202,18 +211,18 @@ class Nights:
         # Which of two sleeps speaks must not depend on when they came.
         row = NightRow(event_id=one.event_id, night=replace(incoming, received_at=None))
         if family.put(signals.series_id, row, is_revised=change == "revised"):
-            self._note(family, one)
+            self._note(family, one, signals.night)
         self.places[one.event_id] = Place(
             key=(family.subject, family.kind),
             series_id=signals.series_id,
             night=signals.night,
         )
 
-    def _note(self, family: Family, one: Said) -> None:
+    def _note(self, family: Family, one: Said, night: date) -> None:
         key = (family.subject, family.kind)
         self.causes[key] = one
-        if not one.is_backfill:
-            self.live.add(key)
+        changed = self._filled if one.is_backfill else self._live
+        changed.setdefault(key, set()).add(night)
 
 
 def offset_of(tuning: HrvTuning | None, *, ruleset: Ruleset) -> float:

@@ -43,12 +43,14 @@ def summary(*, now: datetime) -> Rates:
 
 
 def counted(*, now: datetime) -> Rates:
-    """Count nights and alerts of the last 30 dates, two indexed queries each."""
+    """Count nights and alerts of the last 30 dates by indexed queries."""
     since = now.date() - timedelta(days=NIGHTS - 1)
-    nights = HrvNight.objects.filter(
+    valued = HrvNight.objects.filter(
         is_main=True, value_ms__isnull=False, night__gte=since
-    ).aggregate(
-        n=Count("id"),
+    )
+    # Somebody with a ring and a watch has one night, not two.
+    user_nights = valued.values("subject", "night").distinct().count()
+    nights = valued.aggregate(
         judged=Count("z1"),
         low=Count("id", filter=Q(z1__lte=-2)),
         people=Count("subject", distinct=True),
@@ -63,10 +65,10 @@ def counted(*, now: datetime) -> Rates:
         .count()
     )
     return Rates(
-        user_nights=nights["n"],
+        user_nights=user_nights,
         people=nights["people"],
         per_30_user_nights={
-            severity: _per(by_severity.get(severity, 0) * NIGHTS, nights["n"]) or 0.0
+            severity: _per(by_severity.get(severity, 0) * NIGHTS, user_nights) or 0.0
             for severity in ("MEDIUM", "HIGH", "CRITICAL")
         },
         low_share=_per(nights["low"], nights["judged"]),

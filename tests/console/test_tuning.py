@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,17 @@ from tests.console.test_pages import page_url
 def decide(client: Client, world: SimpleNamespace, **said: Any) -> Any:
     url = reverse("admin:biometrics_subject_tuning", args=[world.subject.pk])
     whole = {"threshold_offset": "0", "muted_until": "", "reason": "talked", **said}
+    if "seen" not in whole:
+        whole["seen"] = seen(client, world)
     return client.post(url, whole)
+
+
+def seen(client: Client, world: SimpleNamespace) -> str:
+    """Return what the page says of itself, as a browser sends it back."""
+    url = reverse("admin:biometrics_subject_tuning", args=[world.subject.pk])
+    page = client.get(url).content.decode()
+    found = re.search(r'name="seen"[^>]*value="([^"]*)"', page)
+    return found[1] if found else ""
 
 
 def person_page(client: Client, world: SimpleNamespace) -> str:
@@ -60,6 +71,19 @@ def test_what_makes_no_sense_is_refused_at_its_field(
     ):
         assert decide(admin_client, world, **said).status_code == 200
     assert not HrvTuning.objects.exists()
+
+
+def test_an_old_page_does_not_undo_a_colleague_s_decision(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    before = seen(admin_client, world)
+    until = timezone.now().date() + timedelta(days=3)
+    decide(admin_client, world, muted_until=until.isoformat())
+    late = decide(admin_client, world, threshold_offset="0.25", seen=before)
+    assert late.status_code == 200
+    assert "Somebody has changed" in late.content.decode()
+    tuning = HrvTuning.objects.get()
+    assert (tuning.muted_until, tuning.threshold_offset) == (until, 0.0)
 
 
 def test_nothing_new_writes_nothing(

@@ -114,6 +114,13 @@ class TestNewPerson:
         assert event.headers["priority"] == "NORMAL"
         assert not HrvAlert.objects.exists()
 
+    def test_a_backfill_does_not_page_beside_a_live_night(self, world: World) -> None:
+        world.store(says(night(ago(1), 20)), origin="backfill")
+        world.store(says(night(ago(0), 60)))
+        world.run()
+        assert not alerts()
+        assert HrvNight.objects.get(night=ago(1)).severity == "CRITICAL"
+
 
 class TestBaseline:
     def test_the_personal_baseline_decides_once_it_is_known(self, world: World) -> None:

@@ -64,6 +64,13 @@ def test_nights_without_a_value_and_second_sleeps_do_not_count(world: World) -> 
     assert counted(now=NOW).user_nights == 1
 
 
+def test_a_night_with_two_devices_counts_once(world: World) -> None:
+    watch = night(ago(0), 60, record_id="w", signals={"series": "RMSSD:acme:watch"})
+    world.carry(says(night(ago(0), 55), watch))
+    assert HrvNight.objects.count() == 2
+    assert counted(now=NOW).user_nights == 1
+
+
 def test_old_nights_do_not_count(world: World) -> None:
     world.carry(says(night(ago(30), 60), night(ago(29), 60)))
     assert counted(now=NOW).user_nights == 1
