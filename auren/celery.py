@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import (
     beat_init,
     worker_init,
@@ -49,6 +50,11 @@ app.conf.beat_schedule = {
         "task": "biometrics.keep_breakers",
         "schedule": 5.0,
         "options": {"expires": 5},
+    },
+    "subscriptions": {
+        "task": "biometrics.sync_subscriptions",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 3600},
     },
     "retention": {
         "task": "biometrics.retain",

@@ -146,7 +146,10 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 12.0
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "auren"
 CELERY_TASK_QUEUES_ORDER = ("auren-urgent", "auren", "auren-slow")
-CELERY_TASK_ROUTES = {"biometrics.retain": {"queue": "auren-slow"}}
+CELERY_TASK_ROUTES = {
+    "biometrics.retain": {"queue": "auren-slow"},
+    "biometrics.sync_subscriptions": {"queue": "auren-slow"},
+}
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -15,6 +15,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retention
+from biometrics.connections import subscriptions
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
 from resilience import apply_operator_modes, backfill_transitions
@@ -94,6 +95,13 @@ def keep_breakers(**_: Any) -> None:
     """Store transitions that no process stored; re-apply modes after a wiped Redis."""
     backfill_transitions()
     apply_operator_modes()
+
+
+@shared_task(name="biometrics.sync_subscriptions")
+def sync_subscriptions(**_: Any) -> None:
+    """Keep each vendor telling us what we want to know; alarm staff when one will not."""
+    for adapter in subscriptions.subscribing_adapters():
+        subscriptions.sync_or_alarm(adapter, now=timezone.now())
 
 
 @shared_task(name="biometrics.retain")

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from biometrics.catalogue import Metric
 from biometrics.errors import SignatureError
+from biometrics.vendors.subscriptions import Subscribing
 
 MIB = 1024 * 1024
 
@@ -263,6 +264,8 @@ class VendorAdapter:
     notifies_only: ClassVar[bool] = False
     # Needed by vendors that only notify.
     api: ClassVar[ApiSpec | None] = None
+    # Vendors that tell us only what the application subscribed to.
+    subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
     personal_tokens: ClassVar[bool] = False
     # What to type where, for senders with a personal token: {url}, {user}, {token}.

@@ -47,6 +47,7 @@ from biometrics.vendors.oura.documents import build_record, deleted_record
 from biometrics.vendors.oura.heart_rate import build_heart_rate_records
 from biometrics.vendors.oura.mapping import HEART_RATE_COLLECTION, KINDS
 from biometrics.vendors.oura.notice import ACTIONS, Notice, is_announced, read_notice
+from biometrics.vendors.oura.subscriptions import OuraSubscribing
 from biometrics.vendors.signatures import (
     check_freshness,
     matching_secret,
@@ -88,6 +89,7 @@ class Oura(VendorAdapter):
             account_field="id",
         ),
     )
+    subscriptions = OuraSubscribing()
     # Retries run for about an hour and may still bear the time of the first attempt.
     default_tolerance_s = 4200.0
     kept_headers = (_TIMESTAMP,)
