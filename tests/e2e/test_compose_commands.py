@@ -203,8 +203,13 @@ def test_the_composed_bridge_takes_a_delivery_to_kafka(composed: Composed) -> No
     with urlopen(f"{base}/admin/login/") as page:
         assert "biometrics/console." in page.read().decode()
     metrics = composed.environment("worker")["WORKER_METRICS_PORT"]
-    with urlopen(f"http://127.0.0.1:{metrics}/metrics") as page:
-        assert "biobridge_published_total" in page.read().decode()
+
+    def counted() -> bool:
+        # A message is marked before it is counted.
+        with urlopen(f"http://127.0.0.1:{metrics}/metrics") as page:
+            return "biobridge_published_total" in page.read().decode()
+
+    until(counted, "the worker's metrics count what it published")
 
     assert composed.stop() == {"beat": 0, "worker": 0, "web": 0}
     with pytest.raises(URLError):
