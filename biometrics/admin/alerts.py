@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -86,24 +85,12 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     class Media:
         js = ("biometrics/hrv.js",)
 
-    def whom(self, row: HrvAlert) -> UUID:
-        """Return the person of whom the alert speaks."""
-        return row.subject_id
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(self, request: HttpRequest, row: HrvAlert) -> dict[str, Any]:
         """Put the evidence and a chart before the fields, once revealed."""
-        alert = self.get_object(request, object_id)
-        context = dict(extra_context or {})
-        if alert is not None and is_revealed(request, alert.subject_id):
-            context |= {"evidence": evidence_of(alert), "chart": around(alert)}
-        page: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return page
+        context = super().page_context(request, row)
+        if is_revealed(request, row.subject_id):
+            context |= {"evidence": evidence_of(row), "chart": around(row)}
+        return context
 
     @display(description="Severity", label=_SEVERITY, ordering="severity")
     def grade(self, row: HrvAlert) -> str:
@@ -241,10 +228,6 @@ class HrvNightAdmin(LimitedAdmin[HrvNight]):
         """Leave out sleeps that do not speak for their night."""
         rows: QuerySet[HrvNight] = super().get_queryset(request)
         return rows.filter(is_main=True)
-
-    def whom(self, row: HrvNight) -> UUID:
-        """Return the person whose night it was."""
-        return row.subject_id
 
     @display(description="Person")
     def person(self, row: HrvNight) -> SafeString | str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.contrib.admin import ShowFacets
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -46,6 +46,24 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: retention and erasure delete, not a page."""
         return False
+
+    def page_context(self, request: HttpRequest, row: ModelT) -> dict[str, Any]:
+        """Return what the templates beside the fields of a row's page ask for."""
+        return {}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the page with its own context; Django checks the right to it."""
+        row = self.get_object(request, object_id)
+        own = {} if row is None else self.page_context(request, row)
+        context = {**(extra_context or {}), **own}
+        page: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return page
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Say whether this person may use the page's verbs."""

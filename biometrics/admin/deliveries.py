@@ -97,19 +97,11 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
     class Media:
         js = ("biometrics/copy.js",)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(
+        self, request: HttpRequest, row: WebhookDelivery
+    ) -> dict[str, Any]:
         """Put the delivery's way, from receipt to Kafka, before its fields."""
-        delivery = self.get_object(request, object_id)
-        trail = trail_of(delivery) if delivery is not None else None
-        context = {**(extra_context or {}), "trail": trail}
-        page: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return page
+        return {"trail": trail_of(row)}
 
     def whom(self, row: WebhookDelivery) -> UUID:
         """Return the account's person, or the delivery itself while it has none."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
@@ -67,10 +65,6 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         "value",
     )
     readonly_fields = fields
-
-    def whom(self, row: BiometricEvent) -> UUID:
-        """Return the person."""
-        return row.subject_id
 
     @display(description="Created (UTC)", ordering="created_at")
     def created(self, row: BiometricEvent) -> SafeString | str:
@@ -166,10 +160,6 @@ class ReadingAdmin(HidingAdmin[Reading]):
         "others",
     )
     readonly_fields = fields
-
-    def whom(self, row: Reading) -> UUID:
-        """Return the person."""
-        return row.subject_id
 
     @display(description="Value")
     def amount(self, row: Reading) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,15 +15,9 @@ from biometrics.models import Subject
 _DEFAULT_DAYS = 90
 
 
-def person_context(request: HttpRequest, object_id: str) -> dict[str, Any]:
+def person_context(request: HttpRequest, subject: Subject) -> dict[str, Any]:
     """Return what the template asks for; values only after a reveal."""
-    try:
-        key = UUID(object_id)
-    except ValueError:
-        return {}
-    subject = Subject.objects.filter(pk=key).first()
-    if subject is None:
-        return {}
+    key = subject.pk
     context: dict[str, Any] = {"limits_of_use": LIMITS_OF_USE}
     if not is_revealed(request, key):
         place = offer(key, here=request.path) if may_reveal(request) else WITHHELD

@@ -28,17 +28,9 @@ class LimitedAdmin(HidingAdmin[ModelT]):
         page: HttpResponse = super().changelist_view(request, _limited(extra_context))
         return page
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(self, request: HttpRequest, row: ModelT) -> dict[str, Any]:
         """Add the limits of use to the page."""
-        context = _limited(extra_context)
-        page: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return page
+        return _limited(super().page_context(request, row))
 
 
 def _limited(context: dict[str, Any] | None) -> dict[str, Any]:

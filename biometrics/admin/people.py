@@ -97,17 +97,9 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         ]
         return [*routes, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(self, request: HttpRequest, row: Subject) -> dict[str, Any]:
         """Put the person's nights before the fields, once revealed."""
-        context = {**(extra_context or {}), **person_context(request, object_id)}
-        page: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return page
+        return person_context(request, row)
 
     def reveal(self, request: HttpRequest, key: UUID) -> HttpResponse:
         """Ask why, then show this person's values for a while."""

@@ -56,8 +56,9 @@ class HidingAdmin(ReadOnlyAdmin[ModelT]):
     health_fields: tuple[str, ...] = ()
 
     def whom(self, row: ModelT) -> UUID:
-        """Return the id under which the values are revealed: the person's."""
-        raise NotImplementedError
+        """Return the id under which the values are revealed: the row's person's."""
+        person: UUID = row.subject_id  # type: ignore[attr-defined]
+        return person
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: ModelT | None = None
