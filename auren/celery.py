@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 from celery import Celery
@@ -15,14 +14,12 @@ from celery.signals import (
     worker_process_shutdown,
     worker_ready,
 )
-from dj_db_conn_pool.core import pool_container
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from kombu import Exchange, Queue
 from prometheus_client.multiprocess import mark_process_dead
 
-from auren import exposition
+from auren import exposition, forks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
@@ -78,16 +75,8 @@ def refuse_unsafe(**_kwargs: Any) -> None:
 
 @worker_process_init.connect
 def forget_inherited_connections(**_kwargs: Any) -> None:
-    """Drop what the parent had open: a connection must not have two owners.
-
-    Nothing is closed, since closing would end the parent's session on the server.
-    """
-    for connection in connections.all(initialized_only=True):
-        connection.connection = None
-    pool_container.lock = threading.Lock()
-    for alias in connections:
-        if pool_container.has(alias):
-            pool_container.get(alias).dispose(close=False)
+    """Give each child database connections of its own."""
+    forks.forget_inherited()
 
 
 @worker_ready.connect

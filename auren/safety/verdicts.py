@@ -11,8 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 
+from auren import forks
 from auren.safety.configured import CONFIGURED
 from auren.safety.running import RUNNING
 from auren.safety.safeguard import Safeguard, UnknowableError
@@ -98,7 +98,7 @@ def refuse_unsafe() -> None:
         verdicts = examine_all()
     finally:
         # A forked child must not share what was opened here.
-        connections.close_all()
+        forks.close_before_fork()
     wrong = [f"{error.id}: {error.msg} {error.hint}" for error in _unknown_risks()]
     for verdict in verdicts:
         safeguard = verdict.safeguard
