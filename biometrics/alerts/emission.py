@@ -144,7 +144,8 @@ def _recorded(entry: LedgerEntry | None, event: AlertEvent) -> LedgerEntry:
         severity=event.severity,
         max_severity=max(entry.max_severity, event.severity, key=RANK.__getitem__),
         revision=event.revision,
-        resolved=False,
+        # What is over stays over when it turns out to have been less.
+        resolved=entry.resolved and event.kind == "DOWNGRADED",
     )
 
 

@@ -195,7 +195,7 @@ def _assess(
     one: Said, *, nights: Nights, ruleset: Ruleset, now: datetime
 ) -> Assessed | None:
     """Put together what travels with an event."""
-    verdict, is_primary = None, True
+    verdict, is_primary, is_newest = None, True, True
     place = nights.places.get(one.event_id)
     if place is not None:
         family = nights.families[place.key]
@@ -203,11 +203,14 @@ def _assess(
         # A longer sleep of the same batch may have taken the night over.
         verdict = row.verdict if row.event_id == one.event_id else None
         is_primary = nights.primary(family) == place.series_id
+        age = (max(family.series[place.series_id]) - place.night).days
+        is_newest = age < ruleset.sending.page_nights
     return assess(
         readings=one.record.readings,
         verdict=verdict,
         ruleset=ruleset,
         may_page=is_primary
+        and is_newest
         and not nights.is_muted(one)
         and _is_fresh(one, ruleset=ruleset, now=now),
     )

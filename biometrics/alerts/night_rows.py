@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from biometrics.alerts.evidence import verdict_json
+from biometrics.alerts.evidence import Json, verdict_json
 from biometrics.alerts.nights import Night, newest
 from biometrics.alerts.rules import Verdict
 from biometrics.alerts.ruleset import Kind, Ruleset
@@ -33,6 +33,7 @@ _COLUMNS = (
     "revision_stamp",
 )
 _KEY = ("subject_id", "series_id", "night", "record_id")
+_JUDGED = ("severity", "verdict", "z1", "ruleset")
 _WRITTEN = (
     *_KEY,
     "kind",
@@ -44,12 +45,11 @@ _WRITTEN = (
     "rr_brpm",
     "temp_c",
     "revision_stamp",
-    "severity",
-    "verdict",
-    "z1",
-    "ruleset",
+    *_JUDGED,
     "updated_at",
 )
+Judged: TypeAlias = tuple[str, dict[str, Json], float | None, str]
+Correction: TypeAlias = tuple[int, str, dict[str, Json], float | None, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -209,6 +209,20 @@ def save(families: Iterable[Family], *, now: datetime) -> None:
     )
 
 
+def judged_columns(verdict: Verdict) -> Judged:
+    """Return what a main sleep's row says of its verdict: severity to ruleset."""
+    return verdict.severity, verdict_json(verdict=verdict), verdict.z1, verdict.ruleset
+
+
+def correct(corrections: Iterable[Correction], *, now: datetime) -> None:
+    """Write other verdicts on stored nights, given as id and judged columns."""
+    bulk.update(
+        HrvNight,
+        columns=(*_JUDGED, "updated_at"),
+        rows=[(*correction, now) for correction in corrections],
+    )
+
+
 def ids_of(rows: Iterable[tuple[UUID, str, date]]) -> dict[tuple[UUID, str, date], int]:
     """Return the ids of stored nights by person, series and date."""
     wanted = set(rows)
@@ -246,9 +260,6 @@ def _values(
         row.night.rr_brpm,
         row.night.temp_c,
         row.night.updated_at,
-        "NORMAL" if verdict is None else verdict.severity,
-        {} if verdict is None else verdict_json(verdict=verdict),
-        None if verdict is None else verdict.z1,
-        "" if verdict is None else verdict.ruleset,
+        *(("NORMAL", {}, None, "") if verdict is None else judged_columns(verdict)),
         now,
     )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from typing import Literal, TypeAlias
 
 from biometrics.alerts.ruleset import Corroborator, Kind, Ruleset
@@ -86,16 +85,6 @@ def believable(value: object, signal: Corroborator) -> float | None:
     if found is None and signal.deviation_limit > 0:
         found = within(value, -signal.deviation_limit, signal.deviation_limit)
     return found
-
-
-def night_value(
-    *, samples: Iterable[float | None], kind: Kind, ruleset: Ruleset
-) -> float | None:
-    """Return the median of a sleep's usable samples, None for too few."""
-    hrv = ruleset.hrv(kind)
-    usable = [within(sample, hrv.minimum, hrv.maximum) for sample in samples]
-    values = [sample for sample in usable if sample is not None]
-    return median(values) if len(values) >= ruleset.minimum_samples else None
 
 
 def is_future(*, night: date, today: date) -> bool:

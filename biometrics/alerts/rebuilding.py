@@ -17,7 +17,6 @@ from django.db import transaction
 
 from biometrics.alerts import night_rows
 from biometrics.alerts.emission import AlertEvent, LedgerEntry, apply_events, emit
-from biometrics.alerts.evidence import verdict_json
 from biometrics.alerts.judging import offset_of
 from biometrics.alerts.night_rows import Family, FamilyKey
 from biometrics.alerts.nights import primary_series
@@ -79,9 +78,9 @@ def rebuild(
         with transaction.atomic():
             lock_subjects(people)
             families = _judged(people, ruleset=ruleset)
-            _compare(families, found)
+            corrections = _compare(families, found)
             if not dry_run:
-                night_rows.save(families.values(), now=now)
+                night_rows.correct(corrections, now=now)
         found.people += len(people)
     return found
 
@@ -130,20 +129,25 @@ def _judged(people: Iterable[UUID], *, ruleset: Ruleset) -> dict[FamilyKey, Fami
     return families
 
 
-def _compare(families: dict[FamilyKey, Family], found: Rebuilt) -> None:
+def _compare(
+    families: dict[FamilyKey, Family], found: Rebuilt
+) -> list[night_rows.Correction]:
+    """Return the stored nights, by id, whose columns tell another verdict."""
     stored = HrvNight.objects.filter(
         subject_id__in={subject for subject, _ in families}, is_main=True
     ).values_list(
-        "subject_id", "kind", "series_id", "night", "severity", "verdict", "z1"
+        *("id", "subject_id", "kind", "series_id", "night"),
+        *("severity", "verdict", "z1", "ruleset"),
     )
-    for subject, kind, series_id, night, severity, json, z1 in stored:
-        family = families[subject, cast(Kind, kind)]
-        verdict = family.series[series_id][night].verdict
+    corrections: list[night_rows.Correction] = []
+    for pk, subject, kind, series_id, night, severity, json, z1, ruleset in stored:
+        verdict = families[subject, cast(Kind, kind)].series[series_id][night].verdict
         assert verdict is not None  # every stored night was judged
         found.nights += 1
-        if json == verdict_json(verdict=verdict) and z1 == verdict.z1:
+        wanted = night_rows.judged_columns(verdict)
+        if wanted == (severity, json, z1, ruleset):
             continue
-        family.touched.add((series_id, night))
+        corrections.append((pk, *wanted))
         found.changed.append(
             Changed(
                 subject=subject,
@@ -153,6 +157,7 @@ def _compare(families: dict[FamilyKey, Family], found: Rebuilt) -> None:
                 now=verdict.severity,
             )
         )
+    return corrections
 
 
 def _replay_family(

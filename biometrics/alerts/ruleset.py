@@ -21,6 +21,7 @@ from biometrics.alerts.validation import (
     check_fields,
     check_order,
 )
+from biometrics.catalogue import Metric
 
 Severity: TypeAlias = Literal["NORMAL", "MEDIUM", "HIGH", "CRITICAL"]
 AlertSeverity: TypeAlias = Literal["MEDIUM", "HIGH", "CRITICAL"]
@@ -163,6 +164,9 @@ class LevelRule:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.metric not in set(Metric):
+            problem = f"must be a metric of the catalogue, is {self.metric!r}"
+            raise RulesetError(field="metric", problem=problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +203,8 @@ class Ruleset:
     """Everything `judge` and `emit` may depend on besides the nights themselves.
 
     `low_at_most` is the z1 from which a night counts as low in texts and for guarded
-    limits; `maximum_offset` bounds what staff may add for one person.
+    limits; `maximum_offset` bounds what staff may add for one person. Normalising calls
+    nothing shorter than 3 h a night, so `minimum_sleep_h` can only ask for more.
     """
 
     name: Annotated[str, Word(longest=40)]
@@ -209,8 +214,7 @@ class Ruleset:
     prior_weight: Annotated[float, Between(0, 100)] = 6.0
     week_nights: Annotated[int, Between(2, 30)] = 7
     week_minimum: Annotated[int, Between(2, 30)] = 4
-    minimum_sleep_h: Annotated[float, Between(0, 12)] = 3.0
-    minimum_samples: Annotated[int, Between(1, 100)] = 3
+    minimum_sleep_h: Annotated[float, Between(3, 12)] = 3.0
     low_at_most: _Threshold = -1.5
     maximum_offset: Annotated[float, Between(0, 10)] = 2.0
     rmssd: HrvSignal

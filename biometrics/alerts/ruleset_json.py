@@ -29,10 +29,13 @@ def load_ruleset(*, data: object) -> Ruleset:
 def parse_ruleset(*, text: str) -> Ruleset:
     """Return the ruleset that a JSON text describes, by the rules of `load_ruleset`."""
     try:
-        data = json.loads(text)
+        return load_ruleset(data=json.loads(text))
+    except RulesetError:
+        raise
     except ValueError as error:
         raise RulesetError(field="", problem=f"is not JSON: {error}") from error
-    return load_ruleset(data=data)
+    except RecursionError:
+        raise RulesetError(field="", problem="is nested too deep") from None
 
 
 def dump_ruleset(*, ruleset: Ruleset) -> dict[str, Any]:

@@ -60,7 +60,10 @@ def acknowledge(
 def set_offset(
     subject: UUID, *, offset: float, reason: str, actor: str, now: datetime
 ) -> HrvTuning:
-    """Lower a person's thresholds by so many own SDs, from the next judged night on.
+    """Lower a person's thresholds by so many own SDs, for whatever is judged from now on.
+
+    A night that is judged anew because another one came late counts as such: an alert
+    of the last 14 nights that does not hold any more is taken back then, never raised.
 
     Raises TuningError unless `offset` is a step of 0.25 within the ruleset's limit, and
     ReasonMissingError.
@@ -74,7 +77,7 @@ def set_offset(
         raise TuningError(message)
     return _tune(
         subject,
-        {"threshold_offset": offset},
+        {"threshold_offset": offset, "reason": reason[:300]},
         verb="hrv.offset",
         reason=reason,
         actor=actor,
@@ -96,7 +99,7 @@ def mute(
         raise TuningError(message)
     return _tune(
         subject,
-        {"muted_until": until},
+        {"muted_until": until, "muted_because": reason[:300]},
         verb="hrv.mute" if until is not None else "hrv.unmute",
         reason=reason,
         actor=actor,
@@ -113,7 +116,7 @@ def _tune(
     actor: str,
     now: datetime,
 ) -> HrvTuning:
-    signed = {"reason": reason[:300], "changed_by": actor, "changed_at": now}
+    signed = {"changed_by": actor, "changed_at": now}
     with transaction.atomic():
         lock_subjects([subject])
         tuning, _ = HrvTuning.objects.update_or_create(
@@ -125,6 +128,10 @@ def _tune(
             target=f"person {subject}",
             reason=reason,
             now=now,
-            detail={name: str(value) for name, value in change.items()},
+            detail={
+                name: str(change[name])
+                for name in ("threshold_offset", "muted_until")
+                if name in change
+            },
         )
     return tuning

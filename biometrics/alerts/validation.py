@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from types import UnionType
 from typing import (
@@ -90,8 +89,10 @@ def _check_number(name: str, value: object, mark: Between, *, whole: bool) -> No
         problem = f"must be a {'whole ' if whole else ''}number, is {value!r}"
         raise RulesetError(field=name, problem=problem)
     assert isinstance(value, int | float)
-    if not (math.isfinite(value) and mark.low <= value <= mark.high):
-        problem = f"must lie between {mark.low:g} and {mark.high:g}, is {value!r}"
+    # Compared first: a whole number may be larger than any float. NaN is in no range.
+    if not mark.low <= value <= mark.high:
+        shown = repr(value) if isinstance(value, float) else _short(value)
+        problem = f"must lie between {mark.low:g} and {mark.high:g}, is {shown}"
         raise RulesetError(field=name, problem=problem)
 
 
@@ -102,3 +103,7 @@ def _check_word(name: str, value: object, mark: Word) -> None:
     if not (value.isascii() and value.isprintable()) or set(value) & {",", " "}:
         problem = f"must be plain ASCII without commas and blanks, is {value!r}"
         raise RulesetError(field=name, problem=problem)
+
+
+def _short(value: int) -> str:
+    return str(value) if abs(value) < 10**20 else "a number of more than 20 digits"

@@ -46,6 +46,40 @@ def insert(
             )
 
 
+def update(
+    model: type[Model], *, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Set `columns` of stored rows; each of `rows` is its primary key, then the values.
+
+    A key that is not stored is passed over.
+    """
+    if not rows:
+        return
+    fields = {field.attname: field for field in model._meta.concrete_fields}  # noqa: SLF001
+    key = model._meta.pk  # noqa: SLF001
+    assert key is not None
+    used = [fields[name] for name in columns]
+    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            changes = ", ".join(f"{_name(field)} = r.{_name(field)}" for field in used)
+            aliases = _names([key, *used])
+            # Only names of columns and types of our own models are in the text.
+            cursor.execute(
+                f"UPDATE {table} SET {changes}"  # noqa: S608
+                f" FROM ({_unnest([key, *used])}) AS r({aliases})"
+                f" WHERE {table}.{_name(key)} = r.{_name(key)}",
+                _arrays([key, *used], rows),
+            )
+        else:
+            changes = ", ".join(f"{_name(field)} = %s" for field in used)
+            prepared = [_prepared([key, *used], row) for row in rows]
+            cursor.executemany(
+                f"UPDATE {table} SET {changes} WHERE {_name(key)} = %s",  # noqa: S608
+                [[*values, pk] for pk, *values in prepared],
+            )
+
+
 def _names(fields: Sequence[Field[Any, Any]]) -> str:
     return ", ".join(_name(field) for field in fields)
 

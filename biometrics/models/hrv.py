@@ -48,7 +48,8 @@ class HrvTuning(models.Model):
     )
     threshold_offset = models.FloatField(default=0.0)
     muted_until = models.DateField(null=True, blank=True)
-    reason = models.CharField(max_length=300)
+    reason = models.CharField(max_length=300, blank=True, help_text="For the offset.")
+    muted_because = models.CharField(max_length=300, blank=True)
     changed_by = models.CharField(max_length=150)
     changed_at = models.DateTimeField()
 

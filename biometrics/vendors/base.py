@@ -187,6 +187,13 @@ class Problem:
     reason: str
 
 
+# What makes a night, whoever measured it. Shorter sleeps give no comparable value, fewer
+# samples no median, and nobody asleep breathes faster (the catalogue knows runners too).
+SHORTEST_NIGHT_S = 3 * 3600.0
+FEWEST_SAMPLES = 3
+FASTEST_BREATH = 40.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightSignals:
     """What one main sleep says to the HRV engine; None is missing, nothing is imputed.

@@ -116,6 +116,17 @@ class TestChangedNights:
         (entry,) = desk.ledger
         assert (entry.severity, entry.max_severity) == (M, C)
 
+    def test_what_is_over_stays_over_when_it_was_less(self) -> None:
+        desk = Desk()
+        desk.night_by_night([H, N, N])
+        (entry,) = desk.ledger
+        assert entry.resolved
+        (event,) = desk.take(verdict_of(1, M), newest=2)
+
+        assert event.kind == "DOWNGRADED"
+        (entry,) = desk.ledger
+        assert (entry.resolved, entry.severity) == (True, M)
+
     def test_down_to_normal_takes_the_alert_back(self) -> None:
         desk = Desk()
         desk.take(verdict_of(10, H))

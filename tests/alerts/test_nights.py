@@ -11,7 +11,6 @@ from biometrics.alerts.nights import (
     Night,
     clean_night,
     is_future,
-    night_value,
     one_per_date,
     primary_series,
     series_id,
@@ -130,22 +129,6 @@ class TestCleaning:
     @pytest.mark.parametrize("sleep_s", [None, 3 * 3600, 9 * 3600])
     def test_three_hours_of_sleep_are_a_night(self, sleep_s: float | None) -> None:
         assert cleaned(sleep_s=sleep_s).value_ms == 50.0
-
-    @pytest.mark.parametrize(
-        ("samples", "value"),
-        [
-            ([40, 50, 90], 50.0),
-            ([40, 50, 60, 90], 55.0),
-            ([40, 50], None),
-            ([], None),
-            ([40, 50, None, 0, float("nan"), 10_000, 0.05], None),
-            ([40, None, 50, 0, 60], 50.0),
-        ],
-    )
-    def test_samples_give_their_median_when_three_are_usable(
-        self, samples: list[float | None], value: float | None
-    ) -> None:
-        assert night_value(samples=samples, kind="SDNN", ruleset=HRV_1) == value
 
 
 class TestDates:

@@ -137,6 +137,8 @@ class TestLoading:
                 {"absolute": [{"below_ms": 20, "severity": "HIGH", "kind": "HR"}]},
                 "absolute[0].kind",
             ),
+            ({"minimum_sleep_h": 2.5}, "minimum_sleep_h"),
+            ({"minimum_samples": 3}, "minimum_samples"),
             ({"drops": [{"severity": "HIGH"}]}, "drops[0].percent"),
             (
                 {"drops": [{"severity": "HIGH", "percent": 30, "ms": 25}]},
@@ -158,6 +160,18 @@ class TestLoading:
 
         assert caught.value.field == field
         assert field in str(caught.value)
+
+    @pytest.mark.parametrize("field", ["prior_weight", "window_nights"])
+    def test_a_number_beyond_all_floats_is_out_of_range(self, field: str) -> None:
+        text = f'{{"name": "ours", "{field}": {"9" * 400}}}'
+        with pytest.raises(RulesetError, match="a number of more than 20 dig") as found:
+            parse_ruleset(text=text)
+        assert found.value.field == field
+
+    @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000])
+    def test_a_text_nested_too_deep_is_refused(self, text: str) -> None:
+        with pytest.raises(RulesetError, match="nested too deep"):
+            parse_ruleset(text=text)
 
     def test_a_text_that_is_not_json_says_so(self) -> None:
         with pytest.raises(RulesetError, match="is not JSON"):

@@ -183,6 +183,16 @@ class TestCorrections:
         ]
         assert HrvAlert.objects.get().severity == "CRITICAL"
 
+    def test_an_older_night_judged_anew_is_not_urgent(self, world: World) -> None:
+        """Only the two newest nights may be: what came since is what staff look at."""
+        history(world, nights=23, until=0)
+        world.now = NOW
+        for days, priority in ((2, "NORMAL"), (1, "HIGH")):
+            world.carry(says(night(ago(days), 20, version=2)))
+            event = [m for m in sent() if m.topic != "biometric-alerts"][-1]
+            assert event.headers["severity"] == "HIGH"
+            assert event.headers["priority"] == priority
+
     def test_noise_changes_neither_night_nor_alert(self, world: World) -> None:
         world.carry(says(night(ago(0), 35)))
         self.rescored(world, 35.2)

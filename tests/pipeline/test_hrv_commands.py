@@ -63,10 +63,21 @@ class TestRebuild:
         )
         assert "0 verdicts changed" in told("rebuild_baselines")
 
-    def test_a_dry_run_writes_nothing(self, ill: World) -> None:
-        HrvNight.objects.update(severity="NORMAL")
-        assert "would change" in told("rebuild_baselines", "--dry-run")
-        assert set(HrvNight.objects.values_list("severity", flat=True)) == {"NORMAL"}
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"severity": "CRITICAL"}, {"ruleset": "x"}, {"z1": 1.0}, {"verdict": {}}],
+        ids=lambda wrong: next(iter(wrong)),
+    )
+    def test_a_dry_run_tells_every_difference_and_writes_nothing(
+        self, ill: World, wrong: dict[str, Any]
+    ) -> None:
+        HrvNight.objects.filter(night=TODAY).update(**wrong)
+        before = list(HrvNight.objects.order_by("id").values())
+        said = told("rebuild_baselines", "--dry-run")
+        assert "1 verdicts would change" in said
+        assert list(HrvNight.objects.order_by("id").values()) == before
+        assert "1 verdicts changed" in told("rebuild_baselines")
+        assert list(HrvNight.objects.order_by("id").values()) != before
 
     def test_it_judges_by_the_configured_ruleset_and_the_person_s_offset(
         self, ill: World, settings: Settings, tmp_path: Path
@@ -95,9 +106,12 @@ class TestRebuild:
         other = night(ago(0), 50, record_id="nap")
         other["readings"]["sleep_duration"] = 11_000
         ill.carry(says(other))
-        HrvNight.objects.update(severity="NORMAL")
-        told("rebuild_baselines")
-        assert HrvNight.objects.get(is_main=False).verdict == {}
+        HrvNight.objects.update(severity="CRITICAL", verdict={"x": 1}, ruleset="y")
+        assert "21 nights" in told("rebuild_baselines")
+        judged = HrvNight.objects.filter(is_main=True)
+        assert set(judged.values_list("ruleset", flat=True)) == {"hrv-1"}
+        other = HrvNight.objects.get(is_main=False)
+        assert (other.severity, other.verdict) == ("CRITICAL", {"x": 1})
 
 
 class TestReplay:

@@ -42,6 +42,27 @@ class TestOffset:
             set_offset(person(), offset=offset, **decided(world))
         assert not HrvTuning.objects.exists()
 
+    def test_an_old_alert_that_is_judged_anew_by_it_is_taken_back(
+        self, world: World
+    ) -> None:
+        history(world, nights=20, until=3)
+        world.now = NOW - timedelta(days=2)
+        world.carry(says(night(ago(2), 42)))
+        assert HrvAlert.objects.get().status == "open"
+        set_offset(person(), offset=1.0, **decided(world))
+        assert HrvAlert.objects.get().status == "open"
+        # A night that came late: the ones after it are judged anew.
+        world.now = NOW
+        world.carry(says(night(ago(24), 55)))
+        assert HrvAlert.objects.get().status == "retracted"
+
+    def test_each_decision_keeps_its_own_reason(self, world: World) -> None:
+        history(world, nights=1)
+        set_offset(person(), offset=0.25, **decided(world, reason="many alerts"))
+        mute(person(), until=TODAY, **decided(world, reason="on holiday"))
+        tuning = HrvTuning.objects.get()
+        assert (tuning.reason, tuning.muted_because) == ("many alerts", "on holiday")
+
     def test_it_needs_a_reason_and_is_written_down(self, world: World) -> None:
         history(world, nights=1)
         with pytest.raises(ReasonMissingError):

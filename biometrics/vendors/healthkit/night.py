@@ -7,13 +7,15 @@ from statistics import median
 from typing import Literal
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals
+from biometrics.vendors.base import (
+    FASTEST_BREATH,
+    FEWEST_SAMPLES,
+    SHORTEST_NIGHT_S,
+    NightSignals,
+)
 from biometrics.vendors.healthkit.harvest import Harvest
-from biometrics.vendors.healthkit.sleep import SHORTEST_NIGHT_S, Session
+from biometrics.vendors.healthkit.sleep import Session
 
-_FEWEST_SAMPLES = 3
-# Beyond it no sleeper breathes; the catalogue also knows those who run.
-_FASTEST_BREATH = 40
 # The watch measures the wrist's temperature for a night that begins before sleep does.
 _BEFORE = timedelta(hours=2)
 # A chest strap or a phone's camera measures something else than the watch at night; a
@@ -46,9 +48,9 @@ def night_of(session: Session, harvest: Harvest) -> NightSignals | None:
 
     for kind, metric in _KINDS:
         values = inside(metric)
-        if len(values) < _FEWEST_SAMPLES:
+        if len(values) < FEWEST_SAMPLES:
             continue
-        breaths = [v for v in inside(Metric.RESPIRATORY_RATE) if v <= _FASTEST_BREATH]
+        breaths = [v for v in inside(Metric.RESPIRATORY_RATE) if v <= FASTEST_BREATH]
         warmth = inside(Metric.SKIN_TEMPERATURE, early=_BEFORE)
         return NightSignals(
             series_id=f"{kind}:{harvest.brand}:watch",

@@ -15,11 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from biometrics.catalogue import Metric
+from biometrics.vendors.base import SHORTEST_NIGHT_S
 
 # Two stretches further apart are two sleeps.
 _GAP = timedelta(hours=1)
 LONGEST_SEGMENT = timedelta(hours=24)
-SHORTEST_NIGHT_S = 3 * 3600.0
 
 # The most telling first. "Asleep" without a stage tells less than a stage, and being
 # awake or in bed only what no source calls sleep.

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals, ReadingValue
+from biometrics.vendors.base import (
+    FASTEST_BREATH,
+    SHORTEST_NIGHT_S,
+    NightSignals,
+    ReadingValue,
+)
 from biometrics.vendors.oura.times import Span
 
 SERIES_ID = "RMSSD:oura:ring"
-# Shorter nights give no comparable value.
-_SHORTEST_S = 3 * 3600.0
-# Narrower than what a reading may be: faster breathing is nobody's sleep.
-_FASTEST_BREATH = 40.0
 
 
 def night_signals(readings: Sequence[ReadingValue], span: Span) -> NightSignals | None:
@@ -25,10 +26,10 @@ def night_signals(readings: Sequence[ReadingValue], span: Span) -> NightSignals 
     by_metric = {reading.metric: reading.value for reading in readings}
     asleep_s = _asleep_s(by_metric, span)
     # Without any duration Oura's own word stands: a long_sleep has three hours or more.
-    if asleep_s is not None and asleep_s < _SHORTEST_S:
+    if asleep_s is not None and asleep_s < SHORTEST_NIGHT_S:
         by_metric = {}
     breath = by_metric.get(Metric.RESPIRATORY_RATE)
-    if breath is not None and breath > _FASTEST_BREATH:
+    if breath is not None and breath > FASTEST_BREATH:
         breath = None
     return NightSignals(
         series_id=SERIES_ID,

@@ -9,14 +9,14 @@ from statistics import median
 from typing import Literal
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals, Record
+from biometrics.vendors.base import (
+    FASTEST_BREATH,
+    FEWEST_SAMPLES,
+    SHORTEST_NIGHT_S,
+    NightSignals,
+    Record,
+)
 from biometrics.vendors.terra.frame import Frame
-
-# Providers' own minimum for a night's HRV; below it a sleep is a nap whatever its label.
-_SHORTEST_S = 3 * 3600
-_FEWEST_SAMPLES = 3
-# Beyond it no sleeper breathes; the catalogue also knows those who run.
-_FASTEST_BREATH = 40
 
 _KINDS: tuple[tuple[Literal["RMSSD", "SDNN"], Metric], ...] = (
     ("RMSSD", Metric.HRV_RMSSD),
@@ -43,7 +43,7 @@ def night_of(record: Record, *, frame: Frame, provider: str) -> NightSignals | N
                 night=frame.end.local_date,
                 value_ms=value,
                 rhr_bpm=said.get(Metric.RESTING_HEART_RATE),
-                rr_brpm=breaths if (breaths or 0) <= _FASTEST_BREATH else None,
+                rr_brpm=breaths if (breaths or 0) <= FASTEST_BREATH else None,
                 temp_c=said.get(Metric.SKIN_TEMPERATURE_DEVIATION),
             )
     return None
@@ -70,8 +70,9 @@ def _is_main(record: Record, *, frame: Frame) -> bool:
     if record.attributes.get("is_nap") is True:
         return False
     asleep = _asleep_s(record)
+    # Below it a sleep is a nap whatever its label.
     known = frame.duration_s if asleep is None else asleep
-    return known is not None and known >= _SHORTEST_S
+    return known is not None and known >= SHORTEST_NIGHT_S
 
 
 def _asleep_s(record: Record) -> float | None:
@@ -91,4 +92,4 @@ def _median(record: Record, metric: Metric, *, frame: Frame) -> float | None:
             if value is not None
             and frame.contains(series.start + timedelta(seconds=offset))
         ]
-    return median(inside) if len(inside) >= _FEWEST_SAMPLES else None
+    return median(inside) if len(inside) >= FEWEST_SAMPLES else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals, ReadingValue
+from biometrics.vendors.base import (
+    FASTEST_BREATH,
+    SHORTEST_NIGHT_S,
+    NightSignals,
+    ReadingValue,
+)
 from biometrics.vendors.whoop.times import Span
 
 SERIES_ID = "RMSSD:whoop:strap"
-# Shorter nights give no comparable value.
-_SHORTEST_S = 3 * 3600.0
-# Narrower than what a reading may be: faster breathing is nobody's sleep.
-_FASTEST_BREATH = 40.0
 
 
 def night_signals(
@@ -28,10 +29,10 @@ def night_signals(
     measured = {reading.metric: reading.value for reading in recovery}
     slept = {reading.metric: reading.value for reading in sleep}
     asleep_s = slept.get(Metric.SLEEP_DURATION, _length_s(span))
-    if asleep_s is not None and asleep_s < _SHORTEST_S:
+    if asleep_s is not None and asleep_s < SHORTEST_NIGHT_S:
         measured = {}
     breath = slept.get(Metric.RESPIRATORY_RATE) if measured else None
-    if breath is not None and breath > _FASTEST_BREATH:
+    if breath is not None and breath > FASTEST_BREATH:
         breath = None
     return NightSignals(
         series_id=SERIES_ID,
