@@ -57,7 +57,7 @@ class CircuitBreaker(Circuit):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
             function
         ):
-            msg = f"{function!r} is a generator; put `with breaker:` into its body."
+            msg = f"{function!r} is a generator; put `with breaker.acquire():` into its body."
             raise TypeError(msg)
         if inspect.iscoroutinefunction(function):
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What a refused caller is told at least, so that nobody retries in a tight loop.
 SHORTEST_WAIT = 0.001
+# Above every policy's cap.
+LONGEST_WAIT = 1e6
 
 
 class Circuit:
@@ -224,7 +226,8 @@ class Circuit:
             process.counts.durations.append(elapsed)
             if process.answer.quiet and not permit.probe:
                 return None
-            return self._note_success(permit, process)
+            # Not `process`: a fork may have left its lock taken.
+            return self._note_success(permit, self.here())
         self._observe(outcome, elapsed)
         is_telling = outcome is Outcome.FAILURE or permit.probe
         return outcome if is_telling and permit.era != UNFED else None
@@ -268,4 +271,7 @@ class Circuit:
 
 
 def _wait_ms(retry_after: float | None) -> int:
-    return round(retry_after * 1000) if retry_after and retry_after > 0 else 0
+    """Return the asked wait; "for ever" is cut by the policy's cap like any long one."""
+    if not retry_after or not retry_after > 0:
+        return 0
+    return round(min(retry_after, LONGEST_WAIT) * 1000)

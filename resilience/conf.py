@@ -62,10 +62,7 @@ class PolicyBook:
             check_name(key.removesuffix(WILDCARD))
             _made(key, _parsed(key, self.written[key]) | self._overrides(key))
         for variable in self._variables():
-            fields = FIELD_NAMES - NOT_IN_ENVIRONMENT
-            if not any(variable.endswith("_" + field.upper()) for field in fields):
-                msg = f"{variable} names no field of a breaker's policy."
-                raise PolicyError(msg)
+            self._check_variable(variable)
 
     def _overrides(self, key: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -75,6 +72,33 @@ class PolicyBook:
                 text = self.environment[variable]
                 found[field_name] = _from_text(variable, field_name, text)
         return found
+
+    def _check_variable(self, variable: str) -> None:
+        """Refuse what no circuit of this project could be made with."""
+        field_name = _field_of(variable)
+        plain = variable.removesuffix("_" + field_name.upper())
+        value = _from_text(variable, field_name, self.environment[variable])
+        key = self._key_above(plain)
+        if key is None:
+            known = ", ".join(self.written) or "none"
+            msg = f"{variable} is of no circuit in RESILIENCE; known: {known}."
+            raise PolicyError(msg)
+        values = _parsed(key, self.written[key]) | self._overrides(key)
+        # The circuit may be one that nobody has named yet: its own variables together.
+        for other in FIELD_NAMES - NOT_IN_ENVIRONMENT:
+            beside = f"{plain}_{other.upper()}"
+            if beside in self.environment:
+                values[other] = _from_text(beside, other, self.environment[beside])
+        _made(key, values | {field_name: value}, said_by=variable)
+
+    def _key_above(self, plain: str) -> str | None:
+        """Return the written key that serves a circuit of this spelling, if any."""
+        above = [
+            key
+            for key in self.written
+            if plain == _plain(key) or plain.startswith(_plain(key) + "_")
+        ]
+        return max(above, key=len, default=None)
 
     def _variables(self) -> Iterator[str]:
         for variable in self.environment:
@@ -101,15 +125,33 @@ def _keys_for(name: str) -> list[str]:
 
 
 def _variable(key: str, field_name: str) -> str:
-    plain = re.sub(r"[^A-Z0-9]", "_", key.removesuffix(WILDCARD).upper())
-    return f"{_ENV_PREFIX}{plain}_{field_name.upper()}"
+    return f"{_plain(key)}_{field_name.upper()}"
 
 
-def _made(name: str, values: Mapping[str, Any]) -> BreakerPolicy:
+def _plain(key: str) -> str:
+    """Return how the variables of a key begin."""
+    return _ENV_PREFIX + re.sub(r"[^A-Z0-9]", "_", key.removesuffix(WILDCARD).upper())
+
+
+def _field_of(variable: str) -> str:
+    fields = [
+        field_name
+        for field_name in FIELD_NAMES - NOT_IN_ENVIRONMENT
+        if variable.endswith("_" + field_name.upper())
+    ]
+    if not fields:
+        msg = f"{variable} names no field of a breaker's policy."
+        raise PolicyError(msg)
+    return max(fields, key=len)
+
+
+def _made(
+    name: str, values: Mapping[str, Any], *, said_by: str | None = None
+) -> BreakerPolicy:
     try:
         return BreakerPolicy(**values)
     except PolicyError as error:
-        msg = f"RESILIENCE[{name!r}]: {error}"
+        msg = f"{said_by or f'RESILIENCE[{name!r}]'}: {error}"
         raise PolicyError(msg) from error
 
 

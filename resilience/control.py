@@ -155,3 +155,8 @@ def _require_texts(*, reason: str, actor: str) -> None:
     if not actor or len(actor) > ACTOR_LENGTH:
         msg = f"Say who acts, in at most {ACTOR_LENGTH} characters."
         raise ReasonRequiredError(msg)
+    try:
+        (reason + actor).encode()
+    except UnicodeEncodeError:
+        msg = "Reason and actor must be text: a byte of them belongs to no character."
+        raise ReasonRequiredError(msg) from None

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 # A view older than this says nothing about the mode that a wiped store has lost.
 MODE_MEMORY_SECONDS = 2.0
+# A circuit that was used within these is refreshed with the others.
+IN_USE_SECONDS = 30.0
 JITTER_STEPS = 1000
 _SYSTEM_RANDOM = random.SystemRandom()
 
@@ -67,8 +69,7 @@ class Process:
         self._peers = peers
         self._prefix = secrets.token_hex(8)
         self._tokens = itertools.count(1)
-        # Whether calls came between the last two questions.
-        self._was_used = False
+        self._used_at = float("-inf")
         self._stand_in: Machine | None = None
         self._store_ahead_ms: int | None = None
         self._unreported: deque[Transition] = deque()
@@ -187,8 +188,8 @@ class Process:
         return reply
 
     def wants_refresh(self, now: float) -> bool:
-        """Whether this circuit is in use and will soon ask again by itself."""
-        is_used = self._was_used or not self.counts.is_empty
+        """Whether this circuit is in use and would soon ask by itself."""
+        is_used = not self.counts.is_empty or now - self._used_at < IN_USE_SECONDS
         is_old = self.answer.fresh_until - now < self._policy.view_ttl / 2
         is_ours = self.pid == os.getpid()
         return is_used and is_old and is_ours and self.store_up
@@ -275,7 +276,8 @@ class Process:
             self._observer.viewed(name=self._name, view=view)
         if self.store_up:
             self._learn_from_store(reply)
-        self._was_used = not self.counts.is_empty
+        if not self.counts.is_empty:
+            self._used_at = asked_at
         self.counts.flush()
 
     def _learn_from_store(self, reply: Reply) -> None:

@@ -66,7 +66,8 @@ end
 local function save()
   if #writes == 0 then return end
   redis.call('HSET', KEYS[1], unpack(writes))
-  if circuit.state == 'closed' and circuit.mode == 'auto' then
+  -- What a new circuit would be may be forgotten; an operator's word may not.
+  if circuit.state == 'closed' and circuit.mode == policy.initial_mode then
     redis.call('PEXPIRE', KEYS[1], policy.keep_ms)
   else
     redis.call('PERSIST', KEYS[1])

@@ -110,8 +110,8 @@ class TestRebuild:
         assert "21 nights" in told("rebuild_baselines")
         judged = HrvNight.objects.filter(is_main=True)
         assert set(judged.values_list("ruleset", flat=True)) == {"hrv-1"}
-        other = HrvNight.objects.get(is_main=False)
-        assert (other.severity, other.verdict) == ("CRITICAL", {"x": 1})
+        beside = HrvNight.objects.get(is_main=False)
+        assert (beside.severity, beside.verdict) == ("CRITICAL", {"x": 1})
 
 
 class TestReplay:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
 
 from resilience import get_breaker
 from resilience.models import BreakerMode
@@ -81,6 +82,20 @@ def test_an_unknown_circuit_is_an_error_unless_meant() -> None:
         breaker("show", "kafak")
 
     assert "[observe]" in breaker("observe", "vendor:new", "--reason", "x", "--unseen")
+
+
+def test_circuits_of_this_process_alone_cannot_be_operated_from_here(
+    settings: Settings,
+) -> None:
+    settings.RESILIENCE_REDIS_URL = ""
+
+    with pytest.raises(CommandError, match="RESILIENCE_REDIS_URL is not set"):
+        breaker("open", "kafka", "--reason", "x")
+
+
+def test_a_reason_that_is_no_text_is_refused_as_such() -> None:
+    with pytest.raises(CommandError, match="belongs to no character"):
+        breaker("open", "kafka", "--reason", "bad \udcff")
 
 
 def test_without_the_store_it_fails_loudly_and_still_lists(

@@ -53,7 +53,7 @@ def test_only_circuits_with_a_name_of_their_own_are_listed() -> None:
 
 def test_the_environment_overrides_a_number_for_one_or_for_all() -> None:
     policies = book(
-        {"vendor:*": {"failure_threshold": 7}},
+        {"vendor:*": {"failure_threshold": 7}, "kafka": {}},
         RESILIENCE_VENDOR_FAILURE_THRESHOLD="4",
         RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT="2.5",
         RESILIENCE_KAFKA_INITIAL_MODE="observe",
@@ -100,6 +100,17 @@ def test_rules_may_be_named_by_their_path() -> None:
             {"RESILIENCE_KAFKA_TRESHOLD": "3"},
             "RESILIENCE_KAFKA_TRESHOLD",
         ),
+        *(
+            ({"vendor:*": {}}, {variable: value}, f"{variable}.*{said}")
+            for variable, value, said in [
+                ("RESILIENCE_VENDOR_OURA_FAILURE_THRESHOLD", "banana", "banana"),
+                ("RESILIENCE_VENDOR_OURA_FAILURE_THRESHOLD", "-1", "failure_thr"),
+                ("RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT", "9999", "recovery_cap"),
+                ("RESILIENCE_VENDOR_OURA_INITIAL_MODE", "nonsense", "nonsense"),
+                ("RESILIENCE_VENDR_FAILURE_THRESHOLD", "3", "known: vendor"),
+                ("RESILIENCE_VENDORS_FAILURE_THRESHOLD", "3", "known: vendor"),
+            ]
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_name(
@@ -107,6 +118,17 @@ def test_what_cannot_be_meant_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(PolicyError, match=said):
         book(written, **environment).check()
+
+
+def test_variables_of_a_circuit_nobody_named_yet_count_together() -> None:
+    policies = book(
+        {"vendor": {}},
+        RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT="700",
+        RESILIENCE_VENDOR_OURA_RECOVERY_CAP="900",
+    )
+    policies.check()
+
+    assert policies.policy_for("vendor:oura").recovery_cap == 900
 
 
 def test_the_packages_own_variables_are_no_policy() -> None:

@@ -10,7 +10,7 @@ import redis
 
 from resilience.breaker import CircuitBreaker
 from resilience.policy import BreakerPolicy
-from resilience.states import Action
+from resilience.states import Action, Mode
 from resilience.storage.redis import RedisStore
 from tests.resilience.clockwork import (
     FakeClock,
@@ -73,6 +73,46 @@ def test_healthy_circuits_cost_four_round_trips_a_second_however_many(
 
     # Five seconds, and the circuits that began at different moments to be gathered.
     assert store.trips <= 5 * 4 + circuits_in_use
+
+
+@pytest.mark.parametrize("every_s", [0.4, 1.0, 5.0])
+def test_circuits_that_are_used_now_and_then_cost_no_more(
+    redis_url: str, every_s: float
+) -> None:
+    """Twenty in turn, each seldom: whoever asks asks for all."""
+    clock = FakeClock()
+    store, circle = counting_circle(redis_url, clock, 20)
+    for breaker in circle:
+        succeed(breaker)
+    store.trips = 0
+
+    for _ in range(3):
+        for breaker in circle:
+            clock.advance(every_s / 20)
+            succeed(breaker)
+
+    assert store.trips <= 3 * every_s * 4 + 1
+
+
+def test_a_circuit_that_nobody_uses_is_not_asked_for(redis_url: str) -> None:
+    clock = FakeClock()
+    store, (busy, idle) = counting_circle(redis_url, clock, 2)
+    for breaker in (busy, idle):
+        succeed(breaker)
+    asked: list[int] = []
+    real = store.decide
+
+    def decide(*questions):  # type: ignore[no-untyped-def]
+        asked.append(len(questions))
+        return real(*questions)
+
+    store.decide = decide  # type: ignore[method-assign]
+    for _ in range(100):
+        clock.advance(0.5)
+        succeed(busy)
+
+    assert asked[:10] == [2] * 10
+    assert asked[-10:] == [1] * 10
 
 
 def test_a_reported_failure_costs_one_round_trip(redis_url: str) -> None:
@@ -164,6 +204,19 @@ def test_an_idle_closed_circuit_is_forgotten_and_nothing_else(redis_url: str) ->
     ]:
         breaker.operate(action=action, actor="ann", reason="x")
         assert (keeps() > 0) is forgotten
+
+
+def test_an_operators_auto_is_not_forgotten_where_circuits_begin_otherwise(
+    redis_url: str,
+) -> None:
+    client = redis.Redis.from_url(redis_url)
+    breaker = make_breaker(redis_url, initial_mode=Mode.OBSERVE)
+    succeed(breaker)
+    assert client.pttl("cb:{dep}") > 0
+
+    breaker.operate(action=Action.AUTO, actor="ann", reason="trusted now")
+
+    assert client.pttl("cb:{dep}") == -1
 
 
 def test_redis_that_refuses_is_asked_again_after_growing_pauses() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -163,6 +165,24 @@ def test_s8_a_breaker_used_before_the_fork_serves_parent_and_child(
         assert child.ask("until", "open", 2.0) is not None
         assert child.ask("changes") == [("closed", "open")]
     assert observer.changes == [("open", "closed"), ("closed", "open")]
+
+
+def test_s8_a_permit_from_before_the_fork_is_settled_after_it(redis_url: str) -> None:
+    breaker = make_breaker(redis_url, failure_rate=0.5)
+    permit = breaker.acquire()
+    read, write = os.pipe()
+    # Forked in the middle of a question: the child must not wait for this lock.
+    with breaker.here().lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            permit.settle(None)
+            os.write(write, b"settled")
+            os._exit(0)
+    os.close(write)
+    _, status = os.waitpid(child, 0)
+
+    assert (status, os.read(read, 20)) == (0, b"settled")
 
 
 def test_r1_without_redis_a_call_runs_and_returns(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from resilience.breaker import CircuitBreaker
 from resilience.errors import CircuitBreakerOpen
 from resilience.states import State
 from tests.resilience.clockwork import BoomError, StoreHarness, fail, memory_harness
@@ -99,6 +100,43 @@ def test_generators_are_refused_since_their_body_would_run_unguarded(
     for function in (items, later_items):
         with pytest.raises(TypeError, match="generator"):
             harness.breaker()(function)
+
+
+def test_two_generators_side_by_side_settle_each_their_own(
+    harness: StoreHarness,
+) -> None:
+    """The way that the refusal of a decorated generator names."""
+    first, second = harness.breaker("a"), harness.breaker("b")
+
+    def items(breaker: CircuitBreaker) -> Iterator[int]:
+        with breaker.acquire():
+            yield 1
+            raise BoomError
+
+    with pytest.raises(BoomError):
+        list(zip(items(first), items(second), strict=True))
+    assert harness.look("a").failures == 1
+    assert harness.look("b").failures == 0
+
+
+@pytest.mark.parametrize("wait", [float("inf"), 1e300])
+def test_a_wish_without_end_is_cut_by_the_cap(
+    harness: StoreHarness, wait: float
+) -> None:
+    breaker = harness.breaker(failure_threshold=1, recovery_cap=90)
+    breaker.acquire().settle(BoomError(), retry_after=wait)
+
+    assert harness.look().retry_after == pytest.approx(90)
+
+
+def test_a_wish_travels_from_async_code_too(harness: StoreHarness) -> None:
+    async def fails() -> None:
+        breaker = harness.breaker(failure_threshold=1)
+        permit = await breaker.aacquire()
+        await permit.asettle(BoomError(), retry_after=33)
+
+    asyncio.run(fails())
+    assert harness.look().retry_after == pytest.approx(33)
 
 
 def test_call_refuses_a_coroutine_and_counts_nothing(harness: StoreHarness) -> None:

@@ -171,3 +171,10 @@ def test_many_processes_give_one_answer_with_the_default_prefix(
     assert 'circuit_call_seconds_count{breaker="kafka"} 2.0' in done.stdout
     assert 'circuit_state{breaker="kafka"} 1.0' in done.stdout
     assert "circuit_store_up 1.0" in done.stdout
+
+
+def test_a_lost_store_is_seen_until_it_is_back() -> None:
+    observer = MeteringObserver(prefix=PREFIX)
+    for up in (True, False, True):
+        observer.store_up(up=up)
+        assert REGISTRY.get_sample_value(f"{PREFIX}store_up") == up

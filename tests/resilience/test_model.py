@@ -46,6 +46,7 @@ class SideBySide(RuleBasedStateMachine):
     make_redis: Callable[[], StoreHarness]
     steps = 0
     causes: ClassVar[set[str]] = set()
+    wishes: ClassVar[set[int]] = set()
     dropped = 0
 
     def __init__(self) -> None:
@@ -144,6 +145,18 @@ class SideBySide(RuleBasedStateMachine):
         if self.permits:
             self.report(self.permits.pop(), outcome, jitter=500, wait_ms=0)
 
+    @rule(wait_ms=st.sampled_from([3000, 90_000]))
+    def fail_with_a_wish(self, wait_ms: int) -> None:
+        """Fail until the circuit opens, and ask for a wait of below or above the cap."""
+        for _ in range(self.policy.failure_threshold + self.policy.minimum_calls):
+            before = len(self.permits)
+            self.acquire(jitter=0)
+            if len(self.permits) == before:
+                return
+            self.report(self.permits.pop(), Outcome.FAILURE, jitter=0, wait_ms=wait_ms)
+            if self.last.transition is not None:
+                type(self).wishes.add(wait_ms)
+
     @rule(tally=st.integers(1, 5), late=st.booleans())
     def tally(self, tally: int, *, late: bool) -> None:
         if self.reference.state == "closed" and not late:
@@ -222,6 +235,7 @@ def test_machine_and_script_never_disagree_over_ten_thousand_steps(
     SideBySide.make_redis = staticmethod(fresh)
     SideBySide.steps = SideBySide.dropped = 0
     SideBySide.causes.clear()
+    SideBySide.wishes.clear()
     while SideBySide.steps < STEPS:
         run_state_machine_as_test(
             SideBySide,
@@ -239,4 +253,5 @@ def test_machine_and_script_never_disagree_over_ten_thousand_steps(
         *("failures", "probe_failed", "elapsed", "recovered", "tripped", "restored"),
         *map(str, Action),
     }
+    assert SideBySide.wishes == {3000, 90_000}
     assert SideBySide.dropped > STEPS / 50

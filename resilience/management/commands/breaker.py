@@ -13,6 +13,7 @@ from resilience.errors import ResilienceError
 from resilience.models import BreakerTransition
 from resilience.registry import current
 from resilience.states import Action, Mode, State
+from resilience.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -90,6 +91,12 @@ class Command(BaseCommand):
             )
 
     def _operate(self, verb: str, options: dict[str, Any]) -> None:
+        if isinstance(current().store, MemoryStore):
+            msg = (
+                "RESILIENCE_REDIS_URL is not set: circuits live in each process, and "
+                "this one ends at once."
+            )
+            raise CommandError(msg)
         action, effect = ACTIONS[verb]
         done = control.operate(
             options["name"],
