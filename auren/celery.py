@@ -48,6 +48,11 @@ app.conf.beat_schedule = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "backfill": {
+        "task": "biometrics.backfill_due",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "subscriptions": {
         "task": "biometrics.sync_subscriptions",
         "schedule": crontab(hour="3", minute="17"),

@@ -147,6 +147,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "auren"
 CELERY_TASK_QUEUES_ORDER = ("auren-urgent", "auren", "auren-slow")
 CELERY_TASK_ROUTES = {
+    "biometrics.backfill_connection": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},
 }

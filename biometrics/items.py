@@ -17,6 +17,7 @@ from biometrics.enrich import Wanted
 from biometrics.errors import UnknownVendorError
 from biometrics.models import VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
+from biometrics.normalise import listed
 from biometrics.normalise.revisions import Claim
 from biometrics.normalise.understanding import Understood
 from biometrics.vendors.base import ApiResponse, StoredDelivery, VendorAdapter
@@ -139,7 +140,8 @@ def open_item(
     )
     item.disposition = _hopeless(item)
     if item.disposition is None:
-        item.is_to_fetch = item.adapter.notifies_only and documents is None
+        announces = item.adapter.notifies_only and not item.stored.is_listed
+        item.is_to_fetch = announces and documents is None
     return item
 
 
@@ -155,6 +157,7 @@ def stored_delivery(
         body=bytes(delivery.body or b""),
         received_at=delivery.received_at.astimezone(UTC),
         documents=tuple(documents),
+        is_listed=listed.is_listed(delivery),
     )
 
 

@@ -62,7 +62,9 @@ def relink(
 
 
 def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
-    """Keep the grant of a person who consented, and tell consumers of a new connection.
+    """Keep the grant of a person who consented; consumers learn of a new connection.
+
+    The history of the account becomes due.
 
     Raises LinkError when the account is another person's: staff link it, not a browser.
     """
@@ -88,6 +90,8 @@ def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
         connection.token_expires_at = consent.new.expires_at
         connection.scopes = consent.new.scopes[:500]
         connection.refresh_claim = connection.refresh_claimed_until = None
+        if get_adapter(vendor).listings:
+            connection.backfill_due_at = now
         connection.save()
         audit.note(
             actor="the person",

@@ -18,12 +18,15 @@ from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retent
 from biometrics.connections import subscriptions
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
+from biometrics.recovery import backfill
 from resilience import apply_operator_modes, backfill_transitions
 
 logger = logging.getLogger(__name__)
 
 # Long enough to amortise a lease, short enough that shards share the processes.
 _BUDGET_S = 1.0
+# As often as what is due is sent again.
+_BACKFILL_EXPIRES_S = 15
 
 
 @shared_task(name=nudges.PROCESS_TASK)
@@ -102,6 +105,21 @@ def sync_subscriptions(**_: Any) -> None:
     """Keep each vendor telling us what we want to know; alarm staff when one will not."""
     for adapter in subscriptions.subscribing_adapters():
         subscriptions.sync_or_alarm(adapter, now=timezone.now())
+
+
+@shared_task(name="biometrics.backfill_due")
+def backfill_due(**_: Any) -> None:
+    """Have the history of newly connected accounts fetched, each by a task of its own."""
+    for connection_id in backfill.due(now=timezone.now()):
+        backfill_connection.apply_async(
+            kwargs={"connection_id": connection_id}, expires=_BACKFILL_EXPIRES_S
+        )
+
+
+@shared_task(name="biometrics.backfill_connection")
+def backfill_connection(*, connection_id: int, **_: Any) -> None:
+    """Fetch the last 60 days of an account, unless another task has begun to."""
+    backfill.fetch_history(connection_id=connection_id, now=timezone.now)
 
 
 @shared_task(name="biometrics.retain")

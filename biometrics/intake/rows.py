@@ -18,6 +18,11 @@ class RowRefusedError(BiometricsError):
     """The database refuses the content of a row; the same row will fail again."""
 
 
+def public_id(*, vendor: str, dedupe_key: str) -> UUID:
+    """Return the id by which everybody knows a delivery: the same key, the same id."""
+    return uuid5(_DELIVERIES, f"{vendor}\n{dedupe_key}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
     """One authenticated request, ready to be stored. `received_at` is aware UTC."""
@@ -41,8 +46,8 @@ class DeliveryRow:
 
     def __post_init__(self) -> None:
         """Derive the id once: the writer and the answer ask for it again and again."""
-        public_id = uuid5(_DELIVERIES, f"{self.vendor}\n{self.dedupe_key}")
-        object.__setattr__(self, "public_id", public_id)
+        derived = public_id(vendor=self.vendor, dedupe_key=self.dedupe_key)
+        object.__setattr__(self, "public_id", derived)
 
 
 RejectedCounts = Counter[tuple[str, datetime]]

@@ -80,10 +80,23 @@ class VendorConnection(models.Model):
     personal_token_sha256 = models.CharField(  # noqa: DJ001
         max_length=64, null=True, unique=True, editable=False
     )
+    backfill_due_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the history is to be fetched; empty once it has been.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["backfill_due_at"],
+                name="connection_backfill",
+                condition=models.Q(backfill_due_at__isnull=False),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["vendor", "account_id"], name="connection_once"

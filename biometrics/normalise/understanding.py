@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from biometrics.deliveries import PROCESSED, Disposition
 from biometrics.errors import UnreadableDeliveryError
 from biometrics.models.intake import DeliveryStatus
+from biometrics.normalise import listed
 from biometrics.normalise.content import Statement, state
 from biometrics.vendors.base import (
     ConnectionChange,
@@ -33,7 +34,7 @@ class Understood:
 def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
     """Have the adapter read the delivery; a fault becomes a parked disposition."""
     try:
-        said = adapter.understand(stored)
+        said = _read(stored, adapter=adapter)
         fetched = [document.fetched_at for document in stored.documents]
         known_at = max([stored.received_at, *fetched])
         statements = [state(record, known_at=known_at) for record in said.records]
@@ -59,6 +60,12 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
         statements=statements,
         changes=said.connection_changes,
     )
+
+
+def _read(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understanding:
+    if stored.is_listed:
+        return adapter.understand_listed(listed.unpack(stored))
+    return adapter.understand(stored)
 
 
 def _disposition(said: Understanding) -> Disposition:

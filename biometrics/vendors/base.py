@@ -7,7 +7,7 @@ out as one of the frozen types below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal, Protocol
@@ -143,6 +143,7 @@ class StoredDelivery:
     """A delivery as it lies on disk, with what enrichment fetched for it.
 
     `headers` are the kept ones, names in lower case. `received_at` is aware UTC.
+    `is_listed` says that no vendor sent it: the body holds what we listed ourselves.
     """
 
     vendor: str
@@ -152,6 +153,29 @@ class StoredDelivery:
     body: bytes
     received_at: datetime
     documents: Sequence[ApiResponse] = ()
+    is_listed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A span of time to be listed: `since` included, `until` not. Both are aware UTC."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Documents of a list that must be read together; mostly it is one.
+
+    `related` are documents of other lists without which they cannot be understood.
+    `fetched_at` is the start of the fetch.
+    """
+
+    data_type: str
+    documents: Sequence[object]
+    related: Sequence[object] = ()
+    fetched_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +295,8 @@ class VendorAdapter:
     notifies_only: ClassVar[bool] = False
     # Needed by vendors that only notify.
     api: ClassVar[ApiSpec | None] = None
+    # What can be listed for a span of time: data type to record type.
+    listings: ClassVar[Mapping[str, str]] = {}
     # Vendors that tell us only what the application subscribed to.
     subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
@@ -324,6 +350,23 @@ class VendorAdapter:
         Raises VendorUnavailableError, VendorRefusedError, NotYetError.
         """
         return ()
+
+    def list_documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """Yield everything of a data type (one of `listings`) that lies in the window.
+
+        More may come: days are the person's, and a list by date is asked for the days
+        around it. Raises VendorUnavailableError, VendorRefusedError.
+        """
+        raise NotImplementedError
+
+    def understand_listed(self, listed: Listed) -> Understanding:
+        """Turn listed documents into the records that notifications of them would give.
+
+        Raises UnreadableDeliveryError.
+        """
+        raise NotImplementedError
 
     def understand(self, delivery: StoredDelivery) -> Understanding:
         """Turn a stored delivery into records and connection changes.

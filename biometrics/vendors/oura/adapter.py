@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
@@ -35,16 +35,19 @@ from biometrics.vendors.base import (
     Envelope,
     Handshake,
     InboundRequest,
+    Listed,
     Problem,
     Record,
     StoredDelivery,
     Understanding,
     VendorAdapter,
     VendorApi,
+    Window,
 )
 from biometrics.vendors.fields import load_envelope, load_object
 from biometrics.vendors.oura.documents import build_record, deleted_record
 from biometrics.vendors.oura.heart_rate import build_heart_rate_records
+from biometrics.vendors.oura.lists import LISTINGS, list_documents
 from biometrics.vendors.oura.mapping import HEART_RATE_COLLECTION, KINDS
 from biometrics.vendors.oura.notice import ACTIONS, Notice, is_announced, read_notice
 from biometrics.vendors.oura.subscriptions import OuraSubscribing
@@ -89,6 +92,7 @@ class Oura(VendorAdapter):
             account_field="id",
         ),
     )
+    listings: ClassVar[Mapping[str, str]] = LISTINGS
     subscriptions = OuraSubscribing()
     # Retries run for about an hour and may still bear the time of the first attempt.
     default_tolerance_s = 4200.0
@@ -189,6 +193,23 @@ class Oura(VendorAdapter):
             stamp = answer.fetched_at
         gone = deleted_record(data_type=data_type, record_id=record_id, stamp=stamp)
         return Understanding(records=(gone,))
+
+    def list_documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """See VendorAdapter."""
+        return list_documents(data_type, window=window, api=api)
+
+    def understand_listed(self, listed: Listed) -> Understanding:
+        """See VendorAdapter: revisions are ordered by the start of the fetch."""
+        return Understanding(
+            records=self.records_from_documents(
+                data_type=listed.data_type,
+                documents=listed.documents,
+                stamp=listed.fetched_at,
+                action="updated",
+            )
+        )
 
     def record_from_document(
         self, *, data_type: str, document: object, stamp: datetime, action: Action

@@ -9,7 +9,7 @@ Reference   https://developer.whoop.com/docs/developing/webhooks
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -32,12 +32,14 @@ from biometrics.vendors.base import (
     Credentials,
     Envelope,
     InboundRequest,
+    Listed,
     Problem,
     Record,
     StoredDelivery,
     Understanding,
     VendorAdapter,
     VendorApi,
+    Window,
 )
 from biometrics.vendors.fields import dig, load_envelope, load_object
 from biometrics.vendors.signatures import (
@@ -46,6 +48,7 @@ from biometrics.vendors.signatures import (
     parse_unix,
 )
 from biometrics.vendors.whoop.documents import build_record, deleted_record
+from biometrics.vendors.whoop.lists import LISTINGS, list_documents
 from biometrics.vendors.whoop.mapping import KINDS
 from biometrics.vendors.whoop.notice import EVENT_TYPES, Notice, read_notice
 
@@ -81,6 +84,7 @@ class Whoop(VendorAdapter):
             account_field="user_id",
         ),
     )
+    listings: ClassVar[Mapping[str, str]] = LISTINGS
     kept_headers = (_TIMESTAMP,)
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
@@ -171,6 +175,24 @@ class Whoop(VendorAdapter):
             where="documents[0]",
         )
         return Understanding(records=(_checked(record, notice, field="id"),))
+
+    def list_documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """See VendorAdapter."""
+        return list_documents(data_type, window=window, api=api)
+
+    def understand_listed(self, listed: Listed) -> Understanding:
+        """See VendorAdapter: revisions are ordered by `updated_at`."""
+        return Understanding(
+            records=self.records_from_documents(
+                data_type=listed.data_type,
+                documents=listed.documents,
+                stamp=listed.fetched_at,
+                action="updated",
+                related=listed.related,
+            )
+        )
 
     def record_from_document(
         self,

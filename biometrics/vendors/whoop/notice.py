@@ -47,7 +47,7 @@ def read_notice(body: dict[str, Any]) -> Notice:
     """Read a notification; raises UnreadableDeliveryError naming the field at fault."""
     event_type = _required(body, "type", limit=60)
     object_id = _required(body, "id", limit=100)
-    if not _SAFE_ID.fullmatch(object_id):
+    if not is_safe_id(object_id):
         raise UnreadableDeliveryError("no usable id", field="id")
     version = "v1" if object_id.isdigit() else "v2"
     ignored = None
@@ -63,6 +63,11 @@ def read_notice(body: dict[str, Any]) -> Notice:
         trace_id=text(body, "trace_id", limit=100),
         ignored=ignored,
     )
+
+
+def is_safe_id(written: str) -> bool:
+    """Say whether an id can be a segment of a URL and nothing else."""
+    return _SAFE_ID.fullmatch(written) is not None
 
 
 def _required(body: dict[str, Any], field: str, *, limit: int) -> str:

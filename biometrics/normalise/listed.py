@@ -1,0 +1,52 @@
+"""Listed documents as a stored delivery, and back.
+
+What we list ourselves is kept as if it had been sent: as bytes, before it is understood.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from biometrics.errors import UnreadableDeliveryError
+from biometrics.models import WebhookDelivery
+from biometrics.models.intake import DeliveryOrigin
+from biometrics.vendors.base import Listed, StoredDelivery
+
+_SUFFIX = ".listed"
+
+
+def event_type(listed: Listed) -> str:
+    """Return what such a delivery is called: `<data type>.listed`."""
+    return f"{listed.data_type}{_SUFFIX}"
+
+
+def is_listed(delivery: WebhookDelivery) -> bool:
+    """Say whether a delivery holds listed documents; a sender cannot make it so."""
+    is_ours = delivery.origin != DeliveryOrigin.WEBHOOK
+    return is_ours and delivery.event_type.endswith(_SUFFIX)
+
+
+def pack(listed: Listed) -> bytes:
+    """Return the body of the delivery; the time of the fetch is its time of receipt."""
+    return orjson.dumps(
+        {
+            "data_type": listed.data_type,
+            "documents": listed.documents,
+            "related": listed.related,
+        }
+    )
+
+
+def unpack(stored: StoredDelivery) -> Listed:
+    """Return what was packed; raises UnreadableDeliveryError."""
+    try:
+        said = orjson.loads(stored.body)
+        return Listed(
+            data_type=said["data_type"],
+            documents=said["documents"],
+            related=said["related"],
+            fetched_at=stored.received_at,
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = "not as listed documents are stored"
+        raise UnreadableDeliveryError(message, field="body") from None

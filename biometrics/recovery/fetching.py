@@ -1,0 +1,154 @@
+"""Listing what a connection's vendor has, and keeping what is news to us.
+
+News is stored as raw deliveries that take the ordinary way, so they are ruled on once
+more there: whatever a webhook brings meanwhile, nothing is published twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+
+from biometrics import nudges
+from biometrics.connections import grants
+from biometrics.errors import BiometricsError, VendorRefusedError
+from biometrics.intake.rows import public_id
+from biometrics.items import Item, open_item
+from biometrics.models import VendorConnection, WebhookDelivery
+from biometrics.models.intake import DeliveryOrigin
+from biometrics.normalise import listed as listing
+from biometrics.normalise import revisions
+from biometrics.normalise.understanding import understand
+from biometrics.recovery import asking
+from biometrics.shards import shard_of
+from biometrics.vendors.base import Listed, Record, VendorAdapter, Window
+
+_BATCH = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What listing gave, by data type: `seen` documents or days, of which `new` changed.
+
+    `newest` is, by record type, the latest moment that a record speaks of.
+    """
+
+    seen: Counter[str] = field(default_factory=Counter)
+    new: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, BiometricsError] = field(default_factory=dict)
+    newest: dict[str, datetime] = field(default_factory=dict)
+
+
+def fetch(
+    connection: VendorConnection,
+    *,
+    adapter: VendorAdapter,
+    windows: Mapping[str, Window],
+    origin: DeliveryOrigin,
+    now: Callable[[], datetime],
+    is_dry: bool = False,
+) -> Found:
+    """List the data types in their windows and store what is news, unless `is_dry`.
+
+    A grant that proves to be gone marks the connection. Must be called outside of any
+    transaction and event loop.
+    """
+    answers = asking.ask(connection, adapter=adapter, windows=windows, now=now)
+    found = Found(errors=answers.errors)
+    for error in answers.errors.values():
+        if isinstance(error, VendorRefusedError) and error.permanent:
+            grants.mark_needs_reconnect(connection_id=connection.id, reason=str(error))
+    for begin in range(0, len(answers.listed), _BATCH):
+        part = answers.listed[begin : begin + _BATCH]
+        news = _news(part, connection=connection, origin=origin, found=found)
+        if not is_dry:
+            _store(news)
+    return found
+
+
+def moment_of(record: Record) -> datetime | None:
+    """Return the moment that a record speaks of, aware; a day is its UTC midnight."""
+    return dated(start=record.start, end=record.end, day=record.local_date)
+
+
+def dated(
+    *, start: datetime | None, end: datetime | None, day: date | None
+) -> datetime | None:
+    """Return the latest moment that is known of something, aware."""
+    if end is not None or start is not None:
+        return end or start
+    return None if day is None else datetime.combine(day, time(), tzinfo=UTC)
+
+
+def _news(
+    part: Sequence[Listed],
+    *,
+    connection: VendorConnection,
+    origin: DeliveryOrigin,
+    found: Found,
+) -> list[WebhookDelivery]:
+    """Return a delivery for each of these that says what is not known yet."""
+    items = [_item(one, connection=connection, origin=origin) for one in part]
+    claims = [claim for item in items for claim in item.claims()]
+    rulings = revisions.compare(claims).new
+    changing = {id(ruling.claim.delivery) for ruling in rulings}
+    news = []
+    for one, item in zip(part, items, strict=True):
+        found.seen[one.data_type] += 1
+        _note_newest(item, found=found)
+        is_unreadable = not (item.understood and item.understood.statements)
+        if is_unreadable or id(item.delivery) in changing:
+            found.new[one.data_type] += 1
+            news.append(_keyed(item.delivery, is_unreadable=is_unreadable))
+    return news
+
+
+def _item(one: Listed, *, connection: VendorConnection, origin: DeliveryOrigin) -> Item:
+    delivery = WebhookDelivery(
+        vendor=connection.vendor,
+        account_id=connection.account_id,
+        event_type=listing.event_type(one)[:80],
+        shard=shard_of(connection.vendor, connection.account_id),
+        origin=origin,
+        body=listing.pack(one),
+        # As a webhook's documents are: what is known was known then.
+        received_at=one.fetched_at,
+    )
+    item = open_item(delivery, documents=None)
+    item.connection = connection
+    if item.disposition is None:
+        item.understood = understand(item.stored, adapter=item.adapter)
+    return item
+
+
+def _note_newest(item: Item, *, found: Found) -> None:
+    for statement in item.understood.statements if item.understood else ():
+        record = statement.record
+        moment = None if record.action == "deleted" else moment_of(record)
+        if moment is not None:
+            known = found.newest.get(record.record_type, moment)
+            found.newest[record.record_type] = max(known, moment)
+
+
+def _keyed(delivery: WebhookDelivery, *, is_unreadable: bool) -> WebhookDelivery:
+    """Give a delivery its identity.
+
+    The same content may be news a second time, after the vendor had changed it back and
+    forth. What cannot be read is kept once.
+    """
+    digest = hashlib.sha256(delivery.body or b"").hexdigest()
+    when = "" if is_unreadable else delivery.received_at.isoformat()
+    key = f"{delivery.account_id}|{delivery.event_type}|{when}|{digest}"
+    delivery.dedupe_key = key
+    delivery.public_id = public_id(vendor=delivery.vendor, dedupe_key=key)
+    return delivery
+
+
+def _store(news: Sequence[WebhookDelivery]) -> None:
+    if not news:
+        return
+    WebhookDelivery.objects.bulk_create(news, ignore_conflicts=True)
+    nudges.nudge_processing({delivery.shard for delivery in news})

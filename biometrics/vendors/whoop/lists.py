@@ -1,0 +1,106 @@
+"""WHOOP's lists: `/v2/recovery`, `/v2/activity/sleep` and so on, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from biometrics.errors import (
+    UnreadableDeliveryError,
+    VendorUnavailableError,
+)
+from biometrics.vendors.base import ApiResponse, Listed, VendorApi, Window
+from biometrics.vendors.fields import load_object, text
+from biometrics.vendors.listing import PageFormat, pages
+from biometrics.vendors.whoop.mapping import KINDS
+from biometrics.vendors.whoop.notice import is_safe_id
+
+# Of the profile nothing is for anybody else.
+LISTINGS: Mapping[str, str] = {
+    data_type: kind.record_type
+    for data_type, kind in KINDS.items()
+    if data_type != "profile"
+}
+_FORM = PageFormat(rows="records", token="next_token", token_parameter="nextToken")  # noqa: S106
+# The most that WHOOP gives; a call less is a call more for everybody else.
+_PAGE = "25"
+
+
+def list_documents(
+    data_type: str, *, window: Window, api: VendorApi
+) -> AsyncIterator[Listed]:
+    """See VendorAdapter."""
+    if data_type == "recovery":
+        return _recoveries(window, api)
+    if KINDS[data_type].only_id is not None:
+        return _only_one(data_type, api)
+    return _plain(data_type, window, api)
+
+
+async def _plain(
+    data_type: str, window: Window, api: VendorApi
+) -> AsyncIterator[Listed]:
+    params = _span(window)
+    async for page in pages(api, KINDS[data_type].path, params=params, form=_FORM):
+        for document in page.rows:
+            yield Listed(
+                data_type=data_type, documents=(document,), fetched_at=page.fetched_at
+            )
+
+
+async def _recoveries(window: Window, api: VendorApi) -> AsyncIterator[Listed]:
+    """Yield each recovery with its sleep, from which it has its times."""
+    wider = Window(since=window.since - timedelta(days=1), until=window.until)
+    sleeps: dict[str, object] = {}
+    async for listed in _plain("sleep", wider, api):
+        sleep_id = text(listed.documents[0], "id", limit=100)
+        if sleep_id is not None:
+            sleeps[sleep_id] = listed.documents[0]
+    async for listed in _plain("recovery", window, api):
+        sleep_id = text(listed.documents[0], "sleep_id", limit=100)
+        sleep = sleeps.get(sleep_id or "")
+        if sleep is None and sleep_id is not None and is_safe_id(sleep_id):
+            path = f"{KINDS['sleep'].path}/{quote(sleep_id, safe='')}"
+            answer = await api.get(path)
+            if answer.status == 404:
+                continue  # With its sleep a recovery is deleted too.
+            sleep = _object(answer)
+        yield Listed(
+            data_type="recovery",
+            documents=listed.documents,
+            related=() if sleep is None else (sleep,),
+            fetched_at=listed.fetched_at,
+        )
+
+
+async def _only_one(data_type: str, api: VendorApi) -> AsyncIterator[Listed]:
+    response = await api.get(KINDS[data_type].path)
+    if response.status == 404:
+        return  # The account has none.
+    yield Listed(
+        data_type=data_type,
+        documents=(_object(response),),
+        fetched_at=response.fetched_at,
+    )
+
+
+def _object(response: ApiResponse) -> object:
+    try:
+        return load_object(response.body)
+    except UnreadableDeliveryError:
+        message = f"{response.url} answered with broken JSON."
+        raise VendorUnavailableError(message) from None
+
+
+def _span(window: Window) -> dict[str, str]:
+    return {
+        "limit": _PAGE,
+        "start": _text(window.since),
+        "end": _text(window.until),
+    }
+
+
+def _text(moment: datetime) -> str:
+    written = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return written.replace("+00:00", "Z")
