@@ -53,6 +53,22 @@ app.conf.beat_schedule = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "connections": {
+        "task": "biometrics.check_connections",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    # Eight looks fit into the 48 hours; more would use up what vendors allow.
+    "reconcile": {
+        "task": "biometrics.reconcile",
+        "schedule": crontab(hour="*/6", minute="41"),
+        "options": {"expires": 3600},
+    },
+    "streams": {
+        "task": "biometrics.watch_streams",
+        "schedule": crontab(minute="11"),
+        "options": {"expires": 3600},
+    },
     "subscriptions": {
         "task": "biometrics.sync_subscriptions",
         "schedule": crontab(hour="3", minute="17"),

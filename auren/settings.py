@@ -148,8 +148,11 @@ CELERY_TASK_DEFAULT_QUEUE = "auren"
 CELERY_TASK_QUEUES_ORDER = ("auren-urgent", "auren", "auren-slow")
 CELERY_TASK_ROUTES = {
     "biometrics.backfill_connection": {"queue": "auren-slow"},
+    "biometrics.reconcile": {"queue": "auren-slow"},
+    "biometrics.reconcile_connection": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},
+    "biometrics.watch_streams": {"queue": "auren-slow"},
 }
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_SOFT_TIME_LIMIT = 60

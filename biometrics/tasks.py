@@ -18,7 +18,7 @@ from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retent
 from biometrics.connections import subscriptions
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
-from biometrics.recovery import backfill
+from biometrics.recovery import backfill, reconcile, silence
 from resilience import apply_operator_modes, backfill_transitions
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 _BUDGET_S = 1.0
 # As often as what is due is sent again.
 _BACKFILL_EXPIRES_S = 15
+# What has not begun by then is asked for anew.
+_RECONCILE_EXPIRES_S = 3600
+_WATCH_BUDGET_S = 20.0
 
 
 @shared_task(name=nudges.PROCESS_TASK)
@@ -120,6 +123,43 @@ def backfill_due(**_: Any) -> None:
 def backfill_connection(*, connection_id: int, **_: Any) -> None:
     """Fetch the last 60 days of an account, unless another task has begun to."""
     backfill.fetch_history(connection_id=connection_id, now=timezone.now)
+
+
+@shared_task(name="biometrics.reconcile")
+def reconcile_all(**_: Any) -> None:
+    """Have each active connection compared with what its vendor has."""
+    for connection_id in reconcile.reconciled().values_list("id", flat=True):
+        _reconcile_soon(connection_id)
+
+
+@shared_task(name="biometrics.reconcile_connection")
+def reconcile_connection(*, connection_id: int, **_: Any) -> None:
+    """Fetch what no webhook brought; alarm staff about streams that stay silent."""
+    reconcile.reconcile(connection_id=connection_id, now=timezone.now)
+
+
+@shared_task(name="biometrics.watch_streams")
+def watch_streams(*, after: int = 0, **_: Any) -> None:
+    """Find streams that went quiet or speak again; they are seen to at once."""
+    wanted, last = reconcile.watch(
+        after=after, now=timezone.now(), budget_s=_WATCH_BUDGET_S
+    )
+    for connection_id in wanted:
+        _reconcile_soon(connection_id)
+    if last is not None:
+        watch_streams.apply_async(kwargs={"after": last})
+
+
+@shared_task(name="biometrics.check_connections")
+def check_connections(**_: Any) -> None:
+    """Alarm staff while a consent is gone."""
+    silence.check_connections(now=timezone.now())
+
+
+def _reconcile_soon(connection_id: int) -> None:
+    reconcile_connection.apply_async(
+        kwargs={"connection_id": connection_id}, expires=_RECONCILE_EXPIRES_S
+    )
 
 
 @shared_task(name="biometrics.retain")

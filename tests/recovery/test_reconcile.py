@@ -1,0 +1,301 @@
+"""Missed webhooks are made good; silence is told once, with its reason, until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from auren.celery import app
+from biometrics import alarms, tasks
+from biometrics.connections import registry
+from biometrics.errors import VendorUnavailableError
+from biometrics.models import (
+    BiometricEvent,
+    HrvAlert,
+    StaffAlarm,
+    VendorConnection,
+    WebhookDelivery,
+)
+from biometrics.recovery import backfill, reconcile, silence, streams
+from biometrics.recovery.fetching import Found
+from resilience import CircuitBreakerOpen, get_breaker
+from tests.recovery.vendors import Vendors, fates, published
+
+
+def settle(vendors: Vendors, vendor: str = "oura") -> VendorConnection:
+    """Return a connection whose history is here."""
+    connection = vendors.connect(vendor)
+    backfill.fetch_history(connection_id=connection.id, now=vendors.now)
+    vendors.run()
+    return connection
+
+
+def look(vendors: Vendors, connection: VendorConnection) -> Found:
+    found = reconcile.reconcile(connection_id=connection.id, now=vendors.now)
+    assert found is not None
+    vendors.run()
+    return found
+
+
+def wanted(vendors: Vendors) -> list[int]:
+    return reconcile.watch(after=0, now=vendors.now(), budget_s=60)[0]
+
+
+def silent(vendors: Vendors) -> VendorConnection:
+    """Return a connection whose daily scores ended ten days ago."""
+    for ago in range(10, 40):
+        vendors.score(ago)
+    return settle(vendors)
+
+
+class TestReconciliation:
+    def test_three_missed_webhooks_are_recovered_once(self, vendors: Vendors) -> None:
+        connection = settle(vendors)
+        vendors.webhook("daily_sleep", vendors.score(0))
+        vendors.run()
+        vendors.score(1), vendors.sleep(0), vendors.sleep(1)
+        assert look(vendors, connection).new == {"daily_sleep": 1, "sleep": 2}
+        assert fates() == {("webhook", "processed"), ("recovered", "processed")}
+        assert len(published()) == 4
+        assert look(vendors, connection).new == {}
+        assert len(published()) == 4
+
+    def test_a_late_webhook_of_a_recovered_record_says_nothing_new(
+        self, vendors: Vendors
+    ) -> None:
+        connection = settle(vendors)
+        key = vendors.sleep(0)
+        look(vendors, connection)
+        vendors.webhook("sleep", key)
+        vendors.run()
+        assert WebhookDelivery.objects.get(origin="webhook").status == "processed"
+        assert len(published()) == 1
+
+    def test_what_was_changed_back_is_news_again(self, vendors: Vendors) -> None:
+        connection = settle(vendors)
+        for score in (80, 70, 80):
+            vendors.score(0, score)
+            vendors.shift += timedelta(minutes=1)
+            assert look(vendors, connection).new == {"daily_sleep": 1}
+        assert len(published()) == 3
+
+    def test_only_48_hours_are_looked_at(self, vendors: Vendors) -> None:
+        connection = settle(vendors)
+        vendors.score(20)
+        assert look(vendors, connection).seen == {}
+
+    def test_a_recovered_night_may_alert(self, vendors: Vendors) -> None:
+        for ago in range(1, 40):
+            vendors.sleep(ago, hrv=60 + ago % 3)
+        connection = settle(vendors)
+        vendors.sleep(0, hrv=15)
+        look(vendors, connection)
+        assert HrvAlert.objects.exists()
+
+    def test_whoop_is_reconciled_too(self, vendors: Vendors) -> None:
+        connection = settle(vendors, "whoop")
+        vendors.band(0)
+        found = look(vendors, connection)
+        assert found.new == {"sleep": 1, "recovery": 1, "cycle": 1}
+        assert look(vendors, connection).new == {}
+
+    def test_whom_it_concerns(self, vendors: Vendors) -> None:
+        connection = vendors.connect()
+        registry.add_connection(vendor="terra", account_id="t", label="Tess")
+        assert [one.id for one in reconcile.reconciled()] == [connection.id]
+        registry.revoke(connection_id=connection.id, reason="left")
+        assert not reconcile.reconciled().exists()
+        assert reconcile.reconcile(connection_id=connection.id, now=vendors.now) is None
+
+
+class TestSilence:
+    def test_a_stream_has_its_own_cadence(self, vendors: Vendors) -> None:
+        for ago in range(30):
+            vendors.score(ago)
+        for ago in range(0, 56, 7):
+            vendors.sleep(ago)
+        connection = settle(vendors)
+        found = streams.streams_of(connection.id, now=vendors.now())
+        gaps = {one.record_type: one.usual_gap for one in found}
+        assert gaps == {
+            "daily_sleep": timedelta(days=1),
+            "sleep": timedelta(days=7),
+        }
+        later = vendors.now() + timedelta(days=4)
+        quiet = [one.record_type for one in found if one.is_quiet(now=later)]
+        assert quiet == ["daily_sleep"]
+
+    def test_few_records_tell_no_cadence(self, vendors: Vendors) -> None:
+        for ago in range(20, 25):
+            vendors.score(ago)
+        connection = settle(vendors)
+        (one,) = streams.streams_of(connection.id, now=vendors.now())
+        assert one.usual_gap is None
+        assert not one.is_quiet(now=vendors.now() + timedelta(days=100))
+
+    def test_a_quiet_stream_is_fetched_at_once_and_no_alarm(
+        self, vendors: Vendors
+    ) -> None:
+        connection = silent(vendors)
+        for ago in range(10):
+            vendors.score(ago)
+        assert wanted(vendors) == [connection.id]
+        # Further back than 48 hours: to where the stream went quiet.
+        assert look(vendors, connection).new == {"daily_sleep": 10}
+        assert not StaffAlarm.objects.exists()
+        assert wanted(vendors) == []
+
+    def test_still_quiet_is_one_alarm_until_data_comes(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        for _ in range(2):
+            look(vendors, connection)
+        alarm = StaffAlarm.objects.get()
+        assert (alarm.kind, alarm.key) == ("silence", f"{connection.id}/daily_sleep")
+        assert "no daily_sleep since 2026-11-10" in alarm.text
+        assert "usually every day" in alarm.text
+        assert "vendor answers and has nothing" in alarm.text
+        assert wanted(vendors) == []
+        vendors.webhook("daily_sleep", vendors.score(0))
+        vendors.run()
+        assert wanted(vendors) == [connection.id]
+        look(vendors, connection)
+        assert StaffAlarm.objects.get().cleared_at == vendors.now()
+
+    def test_a_late_correction_does_not_make_it_speak(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        vendors.webhook("daily_sleep", vendors.score(10, score=99))
+        vendors.run()
+        assert wanted(vendors) == [connection.id]
+
+    def test_the_reason_is_a_missing_permission(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        vendors.fault("401", path="/daily_sleep", times=2)
+        look(vendors, connection)
+        connection.refresh_from_db()
+        assert connection.status == "active"
+        assert "Permission: The vendor's API answered 401" in alarm_text("silence")
+
+    def test_the_reason_is_a_lost_consent(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        vendors.world.vendors["oura"].grants.revoke("ring-1")
+        look(vendors, connection)
+        assert "The consent is gone" in alarm_text("silence")
+
+    def test_the_reason_is_an_open_breaker(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        open_circuit("vendor:oura")
+        look(vendors, connection)
+        assert "being left alone" in alarm_text("silence")
+
+    def test_a_vendor_that_is_away_is_the_reason(
+        self, vendors: Vendors, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = silent(vendors)
+        settings.AUREN_VENDORS["oura"]["api_base"] = "http://127.0.0.1:1"
+        monkeypatch.setattr("biometrics.recovery.asking.ASK_SECONDS", 1.0)
+        look(vendors, connection)
+        assert "cannot be reached" in alarm_text("silence")
+
+    def test_a_vendor_without_lists_can_be_silent(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        VendorConnection.objects.filter(id=connection.id).update(vendor="healthkit")
+        look(vendors, connection)
+        assert "Nothing more is known" in alarm_text("silence")
+
+    def test_of_an_ended_connection_nothing_is_expected(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        look(vendors, connection)
+        registry.revoke(connection_id=connection.id, reason="left")
+        silence.check_connections(now=vendors.now())
+        assert StaffAlarm.objects.get().cleared_at is not None
+        assert wanted(vendors) == []
+
+    def test_of_an_erased_person_no_alarm_stays(self, vendors: Vendors) -> None:
+        alarms.sound("silence", key="999/sleep", text="x", now=vendors.now())
+        silence.check_connections(now=vendors.now())
+        assert StaffAlarm.objects.get().cleared_at is not None
+
+    def test_the_watch_goes_on_where_it_stopped(self, vendors: Vendors) -> None:
+        connection = silent(vendors)
+        found, last = reconcile.watch(after=0, now=vendors.now(), budget_s=0)
+        assert (found, last) == ([connection.id], connection.id)
+        more = reconcile.watch(after=connection.id, now=vendors.now(), budget_s=0)
+        assert more == ([], None)
+
+
+class TestReconnecting:
+    def test_a_lost_consent_is_an_alarm_until_it_is_given_again(
+        self, vendors: Vendors
+    ) -> None:
+        connection = vendors.connect()
+        vendors.world.vendors["oura"].grants.revoke("ring-1")
+        look(vendors, connection)
+        for _ in range(2):
+            silence.check_connections(now=vendors.now())
+        alarm = StaffAlarm.objects.get()
+        assert (alarm.kind, alarm.key) == ("needs_reconnect", str(connection.id))
+        assert "new connect link" in alarm.text
+        vendors.connect()
+        silence.check_connections(now=vendors.now())
+        assert StaffAlarm.objects.get().cleared_at is not None
+        assert backfill.due(now=vendors.now()) == [connection.id]
+
+
+class TestTasks:
+    @pytest.fixture(autouse=True)
+    def _at_once(self) -> Iterator[None]:
+        app.conf.update(task_always_eager=True, task_eager_propagates=True)
+        yield
+        app.conf.update(task_always_eager=False, task_eager_propagates=False)
+
+    def test_a_grant_is_followed_by_its_history(
+        self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("django.utils.timezone.now", vendors.now)
+        vendors.score(3)
+        vendors.connect()
+        tasks.backfill_due()
+        vendors.run()
+        assert BiometricEvent.objects.count() == 1
+        vendors.score(0)
+        tasks.reconcile_all()
+        vendors.run()
+        assert BiometricEvent.objects.count() == 2
+
+    def test_silence_is_found_by_the_schedule(
+        self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("django.utils.timezone.now", vendors.now)
+        monkeypatch.setattr("biometrics.tasks._WATCH_BUDGET_S", 0.0)
+        silent(vendors)
+        tasks.watch_streams()
+        tasks.check_connections()
+        assert StaffAlarm.objects.filter(kind="silence", cleared_at=None).count() == 1
+
+    def test_what_is_scheduled_exists_and_what_calls_vendors_is_slow(
+        self, settings: Settings
+    ) -> None:
+        scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+        assert scheduled <= app.tasks.keys()
+        for name in ("backfill_connection", "reconcile_connection", "watch_streams"):
+            route = settings.CELERY_TASK_ROUTES[f"biometrics.{name}"]
+            assert route == {"queue": "auren-slow"}
+
+
+def open_circuit(name: str) -> None:
+    """Let calls fail until no more are let through."""
+    breaker = get_breaker(name)
+    for _ in range(100):
+        try:
+            permit = breaker.acquire()
+        except CircuitBreakerOpen:
+            return
+        permit.settle(VendorUnavailableError("away"))
+    pytest.fail(f"{name} does not open")
+
+
+def alarm_text(kind: str) -> str:
+    return StaffAlarm.objects.get(kind=kind, cleared_at=None).text
