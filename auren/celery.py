@@ -48,8 +48,8 @@ app.conf.beat_schedule = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
-    "backfill": {
-        "task": "biometrics.backfill_due",
+    "recovery": {
+        "task": "biometrics.recover_due",
         "schedule": 15.0,
         "options": {"expires": 15},
     },

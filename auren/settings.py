@@ -147,9 +147,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "auren"
 CELERY_TASK_QUEUES_ORDER = ("auren-urgent", "auren", "auren-slow")
 CELERY_TASK_ROUTES = {
-    "biometrics.backfill_connection": {"queue": "auren-slow"},
-    "biometrics.reconcile": {"queue": "auren-slow"},
-    "biometrics.reconcile_connection": {"queue": "auren-slow"},
+    "biometrics.recover_due": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},
     "biometrics.watch_streams": {"queue": "auren-slow"},

@@ -90,7 +90,7 @@ def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
         connection.token_expires_at = consent.new.expires_at
         connection.scopes = consent.new.scopes[:500]
         connection.refresh_claim = connection.refresh_claimed_until = None
-        if get_adapter(vendor).listings:
+        if get_adapter(vendor).listed_types:
             connection.backfill_due_at = now
         connection.save()
         audit.note(

@@ -18,17 +18,15 @@ from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retent
 from biometrics.connections import subscriptions
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
-from biometrics.recovery import backfill, reconcile, silence
+from biometrics.recovery import lane, reconcile, silence
 from resilience import apply_operator_modes, backfill_transitions
 
 logger = logging.getLogger(__name__)
 
 # Long enough to amortise a lease, short enough that shards share the processes.
 _BUDGET_S = 1.0
-# As often as what is due is sent again.
-_BACKFILL_EXPIRES_S = 15
-# What has not begun by then is asked for anew.
-_RECONCILE_EXPIRES_S = 3600
+# As often as the schedule asks anyway.
+_RECOVER_EXPIRES_S = 15
 _WATCH_BUDGET_S = 20.0
 
 
@@ -110,32 +108,17 @@ def sync_subscriptions(**_: Any) -> None:
         subscriptions.sync_or_alarm(adapter, now=timezone.now())
 
 
-@shared_task(name="biometrics.backfill_due")
-def backfill_due(**_: Any) -> None:
-    """Have the history of newly connected accounts fetched, each by a task of its own."""
-    for connection_id in backfill.due(now=timezone.now()):
-        backfill_connection.apply_async(
-            kwargs={"connection_id": connection_id}, expires=_BACKFILL_EXPIRES_S
-        )
-
-
-@shared_task(name="biometrics.backfill_connection")
-def backfill_connection(*, connection_id: int, **_: Any) -> None:
-    """Fetch the last 60 days of an account, unless another task has begun to."""
-    backfill.fetch_history(connection_id=connection_id, now=timezone.now)
+@shared_task(name="biometrics.recover_due")
+def recover_due(**_: Any) -> None:
+    """Fetch what is due of one account; go on while there is more."""
+    if lane.work(now=timezone.now):
+        recover_due.apply_async(expires=_RECOVER_EXPIRES_S)
 
 
 @shared_task(name="biometrics.reconcile")
 def reconcile_all(**_: Any) -> None:
     """Have each active connection compared with what its vendor has."""
-    for connection_id in reconcile.reconciled().values_list("id", flat=True):
-        _reconcile_soon(connection_id)
-
-
-@shared_task(name="biometrics.reconcile_connection")
-def reconcile_connection(*, connection_id: int, **_: Any) -> None:
-    """Fetch what no webhook brought; alarm staff about streams that stay silent."""
-    reconcile.reconcile(connection_id=connection_id, now=timezone.now)
+    reconcile.make_due(now=timezone.now())
 
 
 @shared_task(name="biometrics.watch_streams")
@@ -144,8 +127,7 @@ def watch_streams(*, after: int = 0, **_: Any) -> None:
     wanted, last = reconcile.watch(
         after=after, now=timezone.now(), budget_s=_WATCH_BUDGET_S
     )
-    for connection_id in wanted:
-        _reconcile_soon(connection_id)
+    reconcile.make_due(now=timezone.now(), ids=wanted)
     if last is not None:
         watch_streams.apply_async(kwargs={"after": last})
 
@@ -154,12 +136,6 @@ def watch_streams(*, after: int = 0, **_: Any) -> None:
 def check_connections(**_: Any) -> None:
     """Alarm staff while a consent is gone."""
     silence.check_connections(now=timezone.now())
-
-
-def _reconcile_soon(connection_id: int) -> None:
-    reconcile_connection.apply_async(
-        kwargs={"connection_id": connection_id}, expires=_RECONCILE_EXPIRES_S
-    )
 
 
 @shared_task(name="biometrics.retain")

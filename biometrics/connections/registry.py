@@ -98,7 +98,8 @@ def add_connection(
     """Connect a vendor account to the person with this label, who is made if need be.
 
     An account that is connected already keeps its person and gets the tokens. What
-    waited for the account is released, and a grant makes the history due. Raises UnknownVendorError, ConfigurationError.
+    waited for the account is released, and a grant makes the history due. Raises
+    UnknownVendorError, ConfigurationError.
     """
     adapter = get_adapter(vendor)
     changes: dict[str, object] = {
@@ -109,7 +110,7 @@ def add_connection(
     if access_token:
         changes["access_token"] = tokens.encrypt(access_token)
         changes["token_expires_at"] = expires_at
-        if adapter.listings:
+        if adapter.listed_types:
             changes["backfill_due_at"] = Now()
     if refresh_token:
         changes["refresh_token"] = tokens.encrypt(refresh_token)

@@ -86,11 +86,22 @@ class VendorConnection(models.Model):
         editable=False,
         help_text="When the history is to be fetched; empty once it has been.",
     )
+    reconcile_due_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When to compare with the vendor next; empty: by the schedule.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         indexes = [
+            models.Index(
+                fields=["reconcile_due_at"],
+                name="connection_reconcile",
+                condition=models.Q(reconcile_due_at__isnull=False),
+            ),
             models.Index(
                 fields=["backfill_due_at"],
                 name="connection_backfill",

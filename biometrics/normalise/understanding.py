@@ -63,9 +63,12 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
 
 
 def _read(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understanding:
-    if stored.is_listed:
-        return adapter.understand_listed(listed.unpack(stored))
-    return adapter.understand(stored)
+    if not stored.is_listed:
+        return adapter.understand(stored)
+    if adapter.listing is None:
+        message = f"{adapter.title} cannot be listed any more"
+        raise UnreadableDeliveryError(message, field="event_type")
+    return adapter.listing.understand(listed.unpack(stored))
 
 
 def _disposition(said: Understanding) -> Disposition:

@@ -66,6 +66,8 @@ async def _ask(
     now: Callable[[], datetime],
 ) -> Answers:
     answers, left = Answers(), list(windows)
+    listing = adapter.listing
+    assert listing is not None or not left  # nobody asks for what cannot be listed
     deadline = asyncio.get_running_loop().time() + ASK_SECONDS
     try:
         async with (
@@ -74,10 +76,10 @@ async def _ask(
         ):
             plain = session.api_for(connection=connection, adapter=adapter)
             api = _Patient(plain, deadline=deadline)
-            while left:
+            while listing is not None and left:
                 data_type = left[0]
                 try:
-                    async for one in adapter.list_documents(
+                    async for one in listing.documents(
                         data_type, window=windows[data_type], api=api
                     ):
                         answers.listed.append(one)

@@ -19,7 +19,7 @@ from biometrics.vendors.registry import all_adapters, get_adapter
 
 HISTORY = timedelta(days=60)
 # How long one attempt has; after it, somebody else may try.
-_CLAIM = timedelta(minutes=5)
+CLAIM = timedelta(minutes=5)
 _SHORTEST_WAIT_S = 60.0
 
 
@@ -41,7 +41,7 @@ class Order:
 
 def listing_vendors() -> list[str]:
     """Return the vendors whose data can be listed."""
-    return [adapter.slug for adapter in all_adapters() if adapter.listings]
+    return [adapter.slug for adapter in all_adapters() if adapter.listed_types]
 
 
 def backfill(
@@ -77,14 +77,15 @@ def backfill(
     }
 
 
-def due(*, now: datetime) -> list[int]:
+def due(*, now: datetime, limit: int | None = None) -> list[int]:
     """Return the connections whose history is to be fetched now, oldest wish first."""
     rows = VendorConnection.objects.filter(
         backfill_due_at__lte=now,
         status=ConnectionStatus.ACTIVE,
         vendor__in=listing_vendors(),
     )
-    return list(rows.order_by("backfill_due_at").values_list("id", flat=True))
+    ids = rows.order_by("backfill_due_at").values_list("id", flat=True)
+    return list(ids[:limit])
 
 
 def fetch_history(*, connection_id: int, now: Callable[[], datetime]) -> Found | None:
@@ -95,7 +96,7 @@ def fetch_history(*, connection_id: int, now: Callable[[], datetime]) -> Found |
     started = now()
     mine = VendorConnection.objects.filter(id=connection_id)
     if not mine.filter(backfill_due_at__lte=started).update(
-        backfill_due_at=started + _CLAIM
+        backfill_due_at=started + CLAIM
     ):
         return None
     connection = mine.filter(status=ConnectionStatus.ACTIVE).first()
@@ -110,7 +111,7 @@ def fetch_history(*, connection_id: int, now: Callable[[], datetime]) -> Found |
     ]
     again = now() + timedelta(seconds=max(waits)) if waits else None
     # A newer consent has made it due anew.
-    mine.filter(backfill_due_at=started + _CLAIM).update(backfill_due_at=again)
+    mine.filter(backfill_due_at=started + CLAIM).update(backfill_due_at=again)
     return found
 
 
@@ -125,7 +126,7 @@ def _fetch(
     return fetch(
         connection,
         adapter=adapter,
-        windows=dict.fromkeys(adapter.listings, window),
+        windows=dict.fromkeys(adapter.listed_types, window),
         origin=DeliveryOrigin.BACKFILL,
         now=now,
         is_dry=is_dry,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-
-from django.db.models import QuerySet
 
 from biometrics.models import VendorConnection
 from biometrics.models.intake import DeliveryOrigin
@@ -21,11 +19,41 @@ from biometrics.vendors.registry import get_adapter
 LOOK_BACK = timedelta(hours=48)
 
 
-def reconciled() -> QuerySet[VendorConnection]:
-    """Return the connections whose vendor can be asked what there is."""
-    return VendorConnection.objects.filter(
-        status=ConnectionStatus.ACTIVE, vendor__in=backfill.listing_vendors()
-    ).order_by("id")
+def make_due(*, now: datetime, ids: Collection[int] | None = None) -> int:
+    """Have these connections compared with their vendors soon; return how many.
+
+    Without `ids` all whose vendor can be asked what there is.
+    """
+    rows = VendorConnection.objects.filter(reconcile_due_at=None)
+    if ids is None:
+        rows = rows.filter(
+            status=ConnectionStatus.ACTIVE, vendor__in=backfill.listing_vendors()
+        )
+    else:
+        rows = rows.filter(id__in=ids)
+    return rows.update(reconcile_due_at=now)
+
+
+def due(*, now: datetime, limit: int | None = None) -> list[int]:
+    """Return the connections that are to be compared now, oldest wish first."""
+    rows = VendorConnection.objects.filter(reconcile_due_at__lte=now)
+    ids = rows.order_by("reconcile_due_at", "id").values_list("id", flat=True)
+    return list(ids[:limit])
+
+
+def reconcile_due(*, connection_id: int, now: Callable[[], datetime]) -> Found | None:
+    """Compare a connection where that is due, else return None.
+
+    Whoever is ended in the middle leaves it due again in some minutes.
+    """
+    started = now()
+    mine = VendorConnection.objects.filter(id=connection_id)
+    claimed = mine.filter(reconcile_due_at__lte=started)
+    if not claimed.update(reconcile_due_at=started + backfill.CLAIM):
+        return None
+    found = reconcile(connection_id=connection_id, now=now)
+    mine.filter(reconcile_due_at=started + backfill.CLAIM).update(reconcile_due_at=None)
+    return found
 
 
 def reconcile(*, connection_id: int, now: Callable[[], datetime]) -> Found | None:
@@ -44,7 +72,7 @@ def reconcile(*, connection_id: int, now: Callable[[], datetime]) -> Found | Non
     adapter, started = get_adapter(connection.vendor), now()
     streams = streams_of(connection.id, now=started)
     found = Found()
-    if connection.status == ConnectionStatus.ACTIVE and adapter.listings:
+    if connection.status == ConnectionStatus.ACTIVE and adapter.listed_types:
         found = fetch(
             connection,
             adapter=adapter,
@@ -96,7 +124,7 @@ def _windows(
             since=max(min(quiet.get(said, usual), usual), now - backfill.HISTORY),
             until=now,
         )
-        for data_type, said in adapter.listings.items()
+        for data_type, said in adapter.listed_types.items()
     }
 
 

@@ -105,7 +105,9 @@ def _reason(
     if connection.status == ConnectionStatus.NEEDS_RECONNECT:
         return "The consent is gone: send the person a new connect link."
     mine = [
-        kind for kind, said in adapter.listings.items() if said == stream.record_type
+        kind
+        for kind, said in adapter.listed_types.items()
+        if said == stream.record_type
     ]
     for error in (errors[kind] for kind in mine if kind in errors):
         if isinstance(error, VendorRefusedError) and not error.permanent:

@@ -283,6 +283,29 @@ class Understanding:
     problems: Sequence[Problem] = ()
 
 
+class Listing(Protocol):
+    """How one vendor's documents are listed; `record_types` is by data type."""
+
+    record_types: Mapping[str, str]
+
+    def documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """Yield everything of a data type that lies in the window.
+
+        More may come: days are the person's, and a list by date is asked for the days
+        around it. Raises VendorUnavailableError, VendorRefusedError.
+        """
+        ...
+
+    def understand(self, listed: Listed) -> Understanding:
+        """Turn listed documents into the records that notifications of them would give.
+
+        Raises UnreadableDeliveryError.
+        """
+        ...
+
+
 class VendorAdapter:
     """One vendor. Subclasses are stateless; one instance serves the whole process."""
 
@@ -295,8 +318,8 @@ class VendorAdapter:
     notifies_only: ClassVar[bool] = False
     # Needed by vendors that only notify.
     api: ClassVar[ApiSpec | None] = None
-    # What can be listed for a span of time: data type to record type.
-    listings: ClassVar[Mapping[str, str]] = {}
+    # Vendors whose data can be listed for a span of time.
+    listing: ClassVar[Listing | None] = None
     # Vendors that tell us only what the application subscribed to.
     subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
@@ -310,6 +333,11 @@ class VendorAdapter:
     kept_headers: ClassVar[tuple[str, ...]] = ()
     # Further paths (Django route syntax) on which this vendor's senders post.
     url_aliases: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def listed_types(self) -> Mapping[str, str]:
+        """The data types that can be listed, each with its record type."""
+        return {} if self.listing is None else self.listing.record_types
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
         """Return the slot of the secret that proves the sender.
@@ -350,23 +378,6 @@ class VendorAdapter:
         Raises VendorUnavailableError, VendorRefusedError, NotYetError.
         """
         return ()
-
-    def list_documents(
-        self, data_type: str, *, window: Window, api: VendorApi
-    ) -> AsyncIterator[Listed]:
-        """Yield everything of a data type (one of `listings`) that lies in the window.
-
-        More may come: days are the person's, and a list by date is asked for the days
-        around it. Raises VendorUnavailableError, VendorRefusedError.
-        """
-        raise NotImplementedError
-
-    def understand_listed(self, listed: Listed) -> Understanding:
-        """Turn listed documents into the records that notifications of them would give.
-
-        Raises UnreadableDeliveryError.
-        """
-        raise NotImplementedError
 
     def understand(self, delivery: StoredDelivery) -> Understanding:
         """Turn a stored delivery into records and connection changes.

@@ -8,8 +8,13 @@ from datetime import datetime
 
 import orjson
 
-from biometrics.errors import VendorRefusedError, VendorUnavailableError
-from biometrics.vendors.base import VendorApi
+from biometrics.errors import (
+    UnreadableDeliveryError,
+    VendorRefusedError,
+    VendorUnavailableError,
+)
+from biometrics.vendors.base import ApiResponse, Listed, VendorApi
+from biometrics.vendors.fields import load_object
 
 # No list of the longest window has as many; a list that never ends is a fault.
 _MAX_PAGES = 2_000
@@ -58,6 +63,28 @@ async def pages(
         seen.add(token)
     message = f"The list {path} has more than {_MAX_PAGES} pages."
     raise VendorUnavailableError(message)
+
+
+async def only_one(
+    api: VendorApi, path: str, *, data_type: str
+) -> AsyncIterator[Listed]:
+    """Yield the one document that an account has of a data type, if it has it."""
+    response = await api.get(path)
+    if response.status != 404:
+        yield Listed(
+            data_type=data_type,
+            documents=(document_of(response),),
+            fetched_at=response.fetched_at,
+        )
+
+
+def document_of(response: ApiResponse) -> object:
+    """Return the object in an answer; raises VendorUnavailableError for broken JSON."""
+    try:
+        return load_object(response.body)
+    except UnreadableDeliveryError:
+        message = f"{response.url} answered with broken JSON."
+        raise VendorUnavailableError(message) from None
 
 
 def _read(

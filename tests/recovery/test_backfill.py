@@ -217,3 +217,16 @@ def test_windows_of_heart_rate_do_not_overlap(vendors: Vendors) -> None:
     days = [date.fromisoformat(day) for day in ids]
     assert found.new["heartrate"] == len(days)
     assert all(b - a == timedelta(days=1) for a, b in pairwise(days))
+
+
+def test_what_was_listed_of_a_vendor_that_is_listed_no_more_is_parked(
+    vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendors.score(0)
+    connection = vendors.connect()
+    backfill.fetch_history(connection_id=connection.id, now=vendors.now)
+    monkeypatch.setattr("biometrics.vendors.oura.adapter.Oura.listing", None)
+    vendors.run()
+    (delivery,) = WebhookDelivery.objects.all()
+    assert delivery.status == "parked"
+    assert "cannot be listed any more" in delivery.error

@@ -9,7 +9,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from auren.celery import app
-from biometrics import alarms, tasks
+from biometrics import alarms, nudges, tasks
 from biometrics.connections import registry
 from biometrics.errors import VendorUnavailableError
 from biometrics.models import (
@@ -19,7 +19,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
-from biometrics.recovery import backfill, reconcile, silence, streams
+from biometrics.recovery import backfill, lane, reconcile, silence, streams
 from biometrics.recovery.fetching import Found
 from resilience import CircuitBreakerOpen, get_breaker
 from tests.recovery.vendors import Vendors, fates, published
@@ -105,9 +105,12 @@ class TestReconciliation:
     def test_whom_it_concerns(self, vendors: Vendors) -> None:
         connection = vendors.connect()
         registry.add_connection(vendor="terra", account_id="t", label="Tess")
-        assert [one.id for one in reconcile.reconciled()] == [connection.id]
+        assert reconcile.make_due(now=vendors.now()) == 1
+        assert reconcile.due(now=vendors.now()) == [connection.id]
+        assert reconcile.make_due(now=vendors.now()) == 0
+        VendorConnection.objects.update(reconcile_due_at=None)
         registry.revoke(connection_id=connection.id, reason="left")
-        assert not reconcile.reconciled().exists()
+        assert reconcile.make_due(now=vendors.now()) == 0
         assert reconcile.reconcile(connection_id=connection.id, now=vendors.now) is None
 
 
@@ -244,12 +247,17 @@ class TestReconnecting:
         assert backfill.due(now=vendors.now()) == [connection.id]
 
 
+@pytest.mark.redis
 class TestTasks:
     @pytest.fixture(autouse=True)
-    def _at_once(self) -> Iterator[None]:
+    def _at_once(self, settings: Settings, redis_url: str) -> Iterator[None]:
+        settings.REDIS_URL = redis_url
+        nudges.connect.cache_clear()
+        nudges.connect().delete("auren:recovery-lane")
         app.conf.update(task_always_eager=True, task_eager_propagates=True)
         yield
         app.conf.update(task_always_eager=False, task_eager_propagates=False)
+        nudges.connect.cache_clear()
 
     def test_a_grant_is_followed_by_its_history(
         self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
@@ -257,12 +265,14 @@ class TestTasks:
         monkeypatch.setattr("django.utils.timezone.now", vendors.now)
         vendors.score(3)
         vendors.connect()
-        tasks.backfill_due()
+        tasks.recover_due()
         vendors.run()
         assert BiometricEvent.objects.count() == 1
         vendors.score(0)
         tasks.reconcile_all()
+        tasks.recover_due()
         vendors.run()
+        assert reconcile.due(now=vendors.now()) == []
         assert BiometricEvent.objects.count() == 2
 
     def test_silence_is_found_by_the_schedule(
@@ -272,15 +282,49 @@ class TestTasks:
         monkeypatch.setattr("biometrics.tasks._WATCH_BUDGET_S", 0.0)
         silent(vendors)
         tasks.watch_streams()
+        tasks.recover_due()
         tasks.check_connections()
         assert StaffAlarm.objects.filter(kind="silence", cleared_at=None).count() == 1
+
+    def test_one_account_after_the_other_new_ones_first(self, vendors: Vendors) -> None:
+        first, second = settle(vendors), vendors.connect("whoop")
+        assert reconcile.make_due(now=vendors.now()) == 2
+        assert lane.work(now=vendors.now)
+        assert backfill.due(now=vendors.now()) == []
+        assert lane.work(now=vendors.now)
+        assert reconcile.due(now=vendors.now()) == [second.id]
+        assert not lane.work(now=vendors.now)
+        first.refresh_from_db()
+        assert first.reconcile_due_at is None
+
+    def test_while_one_process_fetches_no_other_does(self, vendors: Vendors) -> None:
+        vendors.connect()
+        nudges.connect().set("auren:recovery-lane", 1, ex=60)
+        assert not lane.work(now=vendors.now)
+        assert backfill.due(now=vendors.now()) != []
+
+    def test_a_fetch_that_fails_gives_the_lane_back(
+        self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = settle(vendors)
+        reconcile.make_due(now=vendors.now(), ids=[connection.id])
+        with monkeypatch.context() as patch:
+            patch.setattr(reconcile, "fetch", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                lane.work(now=vendors.now)
+        # Not lost: due again once the claim has run out.
+        assert not lane.work(now=vendors.now)
+        vendors.shift = backfill.CLAIM
+        assert reconcile.due(now=vendors.now()) == [connection.id]
+        assert not lane.work(now=vendors.now)
+        assert reconcile.due(now=vendors.now()) == []
 
     def test_what_is_scheduled_exists_and_what_calls_vendors_is_slow(
         self, settings: Settings
     ) -> None:
         scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
         assert scheduled <= app.tasks.keys()
-        for name in ("backfill_connection", "reconcile_connection", "watch_streams"):
+        for name in ("recover_due", "watch_streams"):
             route = settings.CELERY_TASK_ROUTES[f"biometrics.{name}"]
             assert route == {"queue": "auren-slow"}
 

@@ -9,6 +9,7 @@ from typing import Any
 from biometrics.catalogue import Metric
 from biometrics.vendors.base import Record, Series
 from biometrics.vendors.oura.adapter import Oura
+from biometrics.vendors.oura.lists import records_from_documents
 from tests.vendors.deliveries import NOW, fixture
 from tests.vendors.oura_documents import load
 from tests.vendors.said import problems, readings, times
@@ -32,7 +33,7 @@ def test_backfilled_documents_are_the_records_that_webhooks_bring() -> None:
         *load("community_api_sleep_page1_mcp.json"),
         *load("community_api_sleep_page2_mcp.json"),
     ]
-    records = Oura().records_from_documents(
+    records = records_from_documents(
         data_type="sleep", documents=rows, stamp=NOW, action="updated"
     )
 
@@ -41,7 +42,7 @@ def test_backfilled_documents_are_the_records_that_webhooks_bring() -> None:
 
 
 def _heart_rate(rows: list[dict[str, Any]]) -> tuple[Record, ...]:
-    return Oura().records_from_documents(
+    return records_from_documents(
         data_type="heartrate", documents=rows, stamp=NOW, action="created"
     )
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from biometrics.vendors.base import Record
-from biometrics.vendors.whoop.adapter import Whoop
+from biometrics.vendors.whoop.lists import records_from_documents
 from tests.vendors.deliveries import NOW
 from tests.vendors.said import problems, readings, times
 from tests.vendors.whoop_bodies import SLEEP_ID, load, recovery, sleep
@@ -93,7 +93,7 @@ def test_a_recovery_among_listed_sleeps_finds_its_own() -> None:
     rows = load("api_recovery_collection.json")["records"]
     slept = load("api_sleep_collection.json")["records"]
     own = slept[0] | {"id": rows[0]["sleep_id"]}
-    (record,) = Whoop().records_from_documents(
+    (record,) = records_from_documents(
         data_type="recovery",
         documents=rows,
         stamp=NOW,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from biometrics.vendors.whoop.adapter import Whoop
+from biometrics.vendors.whoop.lists import records_from_documents
 from tests.vendors.deliveries import NOW
 from tests.vendors.said import problems, readings, times
 from tests.vendors.whoop_bodies import SLEEP_ID, load, recovery, sleep
@@ -209,7 +209,7 @@ def test_without_a_stage_there_is_no_total() -> None:
 def test_lists_mean_what_webhooks_bring(
     data_type: str, expected: dict[str, float]
 ) -> None:
-    (record,) = Whoop().records_from_documents(
+    (record,) = records_from_documents(
         data_type=data_type,
         documents=load(f"api_{data_type}_collection.json")["records"],
         stamp=NOW,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
@@ -35,20 +35,17 @@ from biometrics.vendors.base import (
     Envelope,
     Handshake,
     InboundRequest,
-    Listed,
     Problem,
     Record,
     StoredDelivery,
     Understanding,
     VendorAdapter,
     VendorApi,
-    Window,
 )
 from biometrics.vendors.fields import load_envelope, load_object
 from biometrics.vendors.oura.documents import build_record, deleted_record
-from biometrics.vendors.oura.heart_rate import build_heart_rate_records
-from biometrics.vendors.oura.lists import LISTINGS, list_documents
-from biometrics.vendors.oura.mapping import HEART_RATE_COLLECTION, KINDS
+from biometrics.vendors.oura.lists import OuraListing
+from biometrics.vendors.oura.mapping import KINDS
 from biometrics.vendors.oura.notice import ACTIONS, Notice, is_announced, read_notice
 from biometrics.vendors.oura.subscriptions import OuraSubscribing
 from biometrics.vendors.signatures import (
@@ -92,7 +89,7 @@ class Oura(VendorAdapter):
             account_field="id",
         ),
     )
-    listings: ClassVar[Mapping[str, str]] = LISTINGS
+    listing = OuraListing()
     subscriptions = OuraSubscribing()
     # Retries run for about an hour and may still bear the time of the first attempt.
     default_tolerance_s = 4200.0
@@ -194,23 +191,6 @@ class Oura(VendorAdapter):
         gone = deleted_record(data_type=data_type, record_id=record_id, stamp=stamp)
         return Understanding(records=(gone,))
 
-    def list_documents(
-        self, data_type: str, *, window: Window, api: VendorApi
-    ) -> AsyncIterator[Listed]:
-        """See VendorAdapter."""
-        return list_documents(data_type, window=window, api=api)
-
-    def understand_listed(self, listed: Listed) -> Understanding:
-        """See VendorAdapter: revisions are ordered by the start of the fetch."""
-        return Understanding(
-            records=self.records_from_documents(
-                data_type=listed.data_type,
-                documents=listed.documents,
-                stamp=listed.fetched_at,
-                action="updated",
-            )
-        )
-
     def record_from_document(
         self, *, data_type: str, document: object, stamp: datetime, action: Action
     ) -> Record:
@@ -220,32 +200,6 @@ class Oura(VendorAdapter):
         """
         return build_record(
             data_type=data_type, document=document, stamp=stamp, action=action
-        )
-
-    def records_from_documents(
-        self,
-        *,
-        data_type: str,
-        documents: Sequence[object],
-        stamp: datetime,
-        action: Action,
-    ) -> tuple[Record, ...]:
-        """Return what the rows of a collection say, all of its pages in one call.
-
-        `heartrate` rows become one record for each local day, so whole days belong
-        into one call. Raises UnreadableDeliveryError for a document without an id.
-        """
-        if data_type == HEART_RATE_COLLECTION:
-            return build_heart_rate_records(rows=documents, stamp=stamp, action=action)
-        return tuple(
-            build_record(
-                data_type=data_type,
-                document=document,
-                stamp=stamp,
-                action=action,
-                where=f"documents[{index}]",
-            )
-            for index, document in enumerate(documents)
         )
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from biometrics.errors import (
-    UnreadableDeliveryError,
-    VendorUnavailableError,
+from biometrics.vendors.base import (
+    Action,
+    Listed,
+    Record,
+    Understanding,
+    VendorApi,
+    Window,
 )
-from biometrics.vendors.base import Listed, VendorApi, Window
-from biometrics.vendors.fields import dig, load_object
-from biometrics.vendors.listing import PageFormat, pages
+from biometrics.vendors.fields import dig
+from biometrics.vendors.listing import PageFormat, only_one, pages
+from biometrics.vendors.oura.documents import build_record
+from biometrics.vendors.oura.heart_rate import build_heart_rate_records
 from biometrics.vendors.oura.mapping import HEART_RATE_COLLECTION, KINDS
 from biometrics.vendors.times import parse_moment
 
-LISTINGS: Mapping[str, str] = {
+_RECORD_TYPES: Mapping[str, str] = {
     **{data_type: kind.record_type for data_type, kind in KINDS.items()},
     HEART_RATE_COLLECTION: "heart_rate",
 }
@@ -24,15 +29,59 @@ _FORM = PageFormat(rows="data", token="next_token", token_parameter="next_token"
 _A_DAY = timedelta(days=1)
 
 
-def list_documents(
-    data_type: str, *, window: Window, api: VendorApi
-) -> AsyncIterator[Listed]:
-    """See VendorAdapter."""
+class OuraListing:
+    """See Listing."""
+
+    record_types: Mapping[str, str] = _RECORD_TYPES
+
+    def documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """See Listing."""
+        if data_type == HEART_RATE_COLLECTION:
+            return _heart_rate(window, api)
+        if KINDS[data_type].only_id is not None:
+            return only_one(
+                api, f"{_PATH}/{KINDS[data_type].collection}", data_type=data_type
+            )
+        return _by_day(data_type, window, api)
+
+    def understand(self, listed: Listed) -> Understanding:
+        """See Listing: revisions are ordered by the start of the fetch."""
+        return Understanding(
+            records=records_from_documents(
+                data_type=listed.data_type,
+                documents=listed.documents,
+                stamp=listed.fetched_at,
+                action="updated",
+            )
+        )
+
+
+def records_from_documents(
+    *,
+    data_type: str,
+    documents: Sequence[object],
+    stamp: datetime,
+    action: Action,
+) -> tuple[Record, ...]:
+    """Return what the rows of a collection say, all of its pages in one call.
+
+    `heartrate` rows become one record for each local day, so whole days belong
+    into one call. Raises UnreadableDeliveryError for a document without an id.
+    """
     if data_type == HEART_RATE_COLLECTION:
-        return _heart_rate(window, api)
-    if KINDS[data_type].only_id is not None:
-        return _only_one(data_type, api)
-    return _by_day(data_type, window, api)
+        return build_heart_rate_records(rows=documents, stamp=stamp, action=action)
+    return tuple(
+        build_record(
+            data_type=data_type,
+            document=document,
+            stamp=stamp,
+            action=action,
+            where=f"documents[{index}]",
+        )
+        for index, document in enumerate(documents)
+    )
 
 
 async def _by_day(
@@ -49,20 +98,6 @@ async def _by_day(
             yield Listed(
                 data_type=data_type, documents=(document,), fetched_at=page.fetched_at
             )
-
-
-async def _only_one(data_type: str, api: VendorApi) -> AsyncIterator[Listed]:
-    response = await api.get(f"{_PATH}/{KINDS[data_type].collection}")
-    if response.status == 404:
-        return  # The account has none.
-    try:
-        document = load_object(response.body)
-    except UnreadableDeliveryError:
-        message = f"{response.url} answered with broken JSON."
-        raise VendorUnavailableError(message) from None
-    yield Listed(
-        data_type=data_type, documents=(document,), fetched_at=response.fetched_at
-    )
 
 
 async def _heart_rate(window: Window, api: VendorApi) -> AsyncIterator[Listed]:

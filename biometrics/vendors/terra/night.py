@@ -70,8 +70,8 @@ def _is_main(record: Record, *, frame: Frame) -> bool:
     if record.attributes.get("is_nap") is True:
         return False
     asleep = _asleep_s(record)
-    # Below it a sleep is a nap whatever its label.
     known = frame.duration_s if asleep is None else asleep
+    # Below it a sleep is a nap whatever its label.
     return known is not None and known >= SHORTEST_NIGHT_S
 
 

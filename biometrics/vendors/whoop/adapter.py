@@ -9,7 +9,7 @@ Reference   https://developer.whoop.com/docs/developing/webhooks
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -32,14 +32,12 @@ from biometrics.vendors.base import (
     Credentials,
     Envelope,
     InboundRequest,
-    Listed,
     Problem,
     Record,
     StoredDelivery,
     Understanding,
     VendorAdapter,
     VendorApi,
-    Window,
 )
 from biometrics.vendors.fields import dig, load_envelope, load_object
 from biometrics.vendors.signatures import (
@@ -48,7 +46,7 @@ from biometrics.vendors.signatures import (
     parse_unix,
 )
 from biometrics.vendors.whoop.documents import build_record, deleted_record
-from biometrics.vendors.whoop.lists import LISTINGS, list_documents
+from biometrics.vendors.whoop.lists import WhoopListing
 from biometrics.vendors.whoop.mapping import KINDS
 from biometrics.vendors.whoop.notice import EVENT_TYPES, Notice, read_notice
 
@@ -84,7 +82,7 @@ class Whoop(VendorAdapter):
             account_field="user_id",
         ),
     )
-    listings: ClassVar[Mapping[str, str]] = LISTINGS
+    listing = WhoopListing()
     kept_headers = (_TIMESTAMP,)
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
@@ -176,24 +174,6 @@ class Whoop(VendorAdapter):
         )
         return Understanding(records=(_checked(record, notice, field="id"),))
 
-    def list_documents(
-        self, data_type: str, *, window: Window, api: VendorApi
-    ) -> AsyncIterator[Listed]:
-        """See VendorAdapter."""
-        return list_documents(data_type, window=window, api=api)
-
-    def understand_listed(self, listed: Listed) -> Understanding:
-        """See VendorAdapter: revisions are ordered by `updated_at`."""
-        return Understanding(
-            records=self.records_from_documents(
-                data_type=listed.data_type,
-                documents=listed.documents,
-                stamp=listed.fetched_at,
-                action="updated",
-                related=listed.related,
-            )
-        )
-
     def record_from_document(
         self,
         *,
@@ -215,28 +195,6 @@ class Whoop(VendorAdapter):
             fetched_at=stamp,
             action=action,
             related=related,
-        )
-
-    def records_from_documents(
-        self,
-        *,
-        data_type: str,
-        documents: Sequence[object],
-        stamp: datetime,
-        action: Action,
-        related: Sequence[object] = (),
-    ) -> tuple[Record, ...]:
-        """Return what the records of a list say; as `record_from_document`."""
-        return tuple(
-            build_record(
-                data_type=data_type,
-                document=document,
-                fetched_at=stamp,
-                action=action,
-                related=related,
-                where=f"documents[{index}]",
-            )
-            for index, document in enumerate(documents)
         )
 
 

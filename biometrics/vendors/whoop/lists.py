@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from biometrics.errors import (
-    UnreadableDeliveryError,
-    VendorUnavailableError,
+from biometrics.vendors.base import (
+    Action,
+    Listed,
+    Record,
+    Understanding,
+    VendorApi,
+    Window,
 )
-from biometrics.vendors.base import ApiResponse, Listed, VendorApi, Window
-from biometrics.vendors.fields import load_object, text
-from biometrics.vendors.listing import PageFormat, pages
+from biometrics.vendors.fields import text
+from biometrics.vendors.listing import PageFormat, document_of, only_one, pages
+from biometrics.vendors.whoop.documents import build_record
 from biometrics.vendors.whoop.mapping import KINDS
 from biometrics.vendors.whoop.notice import is_safe_id
 
 # Of the profile nothing is for anybody else.
-LISTINGS: Mapping[str, str] = {
+_RECORD_TYPES: Mapping[str, str] = {
     data_type: kind.record_type
     for data_type, kind in KINDS.items()
     if data_type != "profile"
@@ -27,15 +31,54 @@ _FORM = PageFormat(rows="records", token="next_token", token_parameter="nextToke
 _PAGE = "25"
 
 
-def list_documents(
-    data_type: str, *, window: Window, api: VendorApi
-) -> AsyncIterator[Listed]:
-    """See VendorAdapter."""
-    if data_type == "recovery":
-        return _recoveries(window, api)
-    if KINDS[data_type].only_id is not None:
-        return _only_one(data_type, api)
-    return _plain(data_type, window, api)
+class WhoopListing:
+    """See Listing."""
+
+    record_types: Mapping[str, str] = _RECORD_TYPES
+
+    def documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """See Listing."""
+        if data_type == "recovery":
+            return _recoveries(window, api)
+        if KINDS[data_type].only_id is not None:
+            return only_one(api, KINDS[data_type].path, data_type=data_type)
+        return _plain(data_type, window, api)
+
+    def understand(self, listed: Listed) -> Understanding:
+        """See Listing: revisions are ordered by `updated_at`."""
+        return Understanding(
+            records=records_from_documents(
+                data_type=listed.data_type,
+                documents=listed.documents,
+                stamp=listed.fetched_at,
+                action="updated",
+                related=listed.related,
+            )
+        )
+
+
+def records_from_documents(
+    *,
+    data_type: str,
+    documents: Sequence[object],
+    stamp: datetime,
+    action: Action,
+    related: Sequence[object] = (),
+) -> tuple[Record, ...]:
+    """Return what the records of a list say; as `record_from_document`."""
+    return tuple(
+        build_record(
+            data_type=data_type,
+            document=document,
+            fetched_at=stamp,
+            action=action,
+            related=related,
+            where=f"documents[{index}]",
+        )
+        for index, document in enumerate(documents)
+    )
 
 
 async def _plain(
@@ -65,32 +108,13 @@ async def _recoveries(window: Window, api: VendorApi) -> AsyncIterator[Listed]:
             answer = await api.get(path)
             if answer.status == 404:
                 continue  # With its sleep a recovery is deleted too.
-            sleep = _object(answer)
+            sleep = document_of(answer)
         yield Listed(
             data_type="recovery",
             documents=listed.documents,
             related=() if sleep is None else (sleep,),
             fetched_at=listed.fetched_at,
         )
-
-
-async def _only_one(data_type: str, api: VendorApi) -> AsyncIterator[Listed]:
-    response = await api.get(KINDS[data_type].path)
-    if response.status == 404:
-        return  # The account has none.
-    yield Listed(
-        data_type=data_type,
-        documents=(_object(response),),
-        fetched_at=response.fetched_at,
-    )
-
-
-def _object(response: ApiResponse) -> object:
-    try:
-        return load_object(response.body)
-    except UnreadableDeliveryError:
-        message = f"{response.url} answered with broken JSON."
-        raise VendorUnavailableError(message) from None
 
 
 def _span(window: Window) -> dict[str, str]:

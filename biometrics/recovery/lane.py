@@ -1,0 +1,42 @@
+"""One account after the other: fetching history holds one process of the fleet, not all.
+
+A fetch takes up to 45 s, and thousands may be due at once, after a vendor was away. New
+deliveries and urgent messages need the other processes meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from biometrics import nudges
+from biometrics.recovery import backfill, reconcile
+
+_LANE = "auren:recovery-lane"
+# Above the hard time limit of a task: a killed one gives way after it.
+LANE_SECONDS = 95
+
+
+def work(*, now: Callable[[], datetime]) -> bool:
+    """Fetch for the account that has waited longest, new ones first.
+
+    Return whether more is due; False too while another process works. Raises
+    redis.RedisError.
+    """
+    client = nudges.connect()
+    if not client.set(_LANE, 1, nx=True, ex=LANE_SECONDS):
+        return False
+    try:
+        _work(now)
+    finally:
+        client.delete(_LANE)
+    moment = now()
+    return bool(backfill.due(now=moment, limit=1) or reconcile.due(now=moment, limit=1))
+
+
+def _work(now: Callable[[], datetime]) -> None:
+    for connection_id in backfill.due(now=now(), limit=1):
+        backfill.fetch_history(connection_id=connection_id, now=now)
+        return
+    for connection_id in reconcile.due(now=now(), limit=1):
+        reconcile.reconcile_due(connection_id=connection_id, now=now)
