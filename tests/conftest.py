@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings
 
 from auren.devstack.postgres import TemporaryPostgres
+from tests import wire
 from tests.databases import migrate
 
 pytest_plugins = ["tests.services"]
@@ -48,6 +49,15 @@ def _uses_database(item: pytest.Item) -> bool:
     return item.get_closest_marker("django_db") is not None or any(
         name in fixtures for name in ("db", "transactional_db")
     )
+
+
+@pytest.fixture(autouse=True)
+def _every_record_is_as_promised() -> Iterator[None]:
+    """Hold whatever this process would publish to the contract with consumers."""
+    with wire.watch() as watching:
+        yield
+    if watching.found:
+        pytest.fail("\n".join(["Records break the contract:", *watching.found[:20]]))
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,24 @@
 """JSON Schemas (2020-12) of the records' values: the contract with consumers.
 
 Fields may be added in a version, so every object is open; what is listed as required
-stays. `contract` writes these into docs/contract.
+stays. `enum` is a closed list, `x-extensible-enum` one that may grow: validators ignore
+it, consumers skip what they do not know. `x-units` is the unit of each metric, for good.
+`contract` writes these into docs/contract.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from biometrics.catalogue import METRICS, Metric
+from biometrics.publishing.event_types import (
+    ACTIONS,
+    ALERT_KINDS,
+    CONNECTION_KINDS,
+    EVENT_TYPES,
+    RECORD_TYPES,
+)
 from biometrics.publishing.headers import schema_uri
 
 Schema = dict[str, Any]
@@ -22,12 +32,14 @@ _OFFSET = r"[+-]\d\d:\d\d"
 _TEXT: Final[Schema] = {"type": "string"}
 _NUMBER: Final[Schema] = {"type": "number"}
 _REASONS: Final[Schema] = {"type": "array", "items": _TEXT}
-_METRIC: Final[Schema] = {"enum": [metric.value for metric in Metric]}
-_UNIT: Final[Schema] = {"enum": sorted({spec.unit for spec in METRICS.values()})}
 
 
 def _nullable(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _extensible(values: Iterable[str]) -> Schema:
+    return {"type": "string", "x-extensible-enum": list(values)}
 
 
 def _object(
@@ -40,6 +52,8 @@ def _object(
     }
 
 
+_METRIC: Final[Schema] = _extensible(metric.value for metric in Metric)
+_UNIT: Final[Schema] = _extensible(sorted({spec.unit for spec in METRICS.values()}))
 _LOCAL: Final[Schema] = {
     "type": "string",
     "pattern": rf"^\d{{4}}-\d\d-\d\dT[\d:.]+({_OFFSET})?$",
@@ -65,17 +79,56 @@ _SERIES: Final[Schema] = {
     "oneOf": [{"required": ["interval_s"]}, {"required": ["offsets_s"]}],
     "description": "One value each interval_s from start, or at start + offsets_s.",
 }
+_STATE: Final[Schema] = {"enum": ["CALIBRATING", "PROVISIONAL", "ACTIVE"]}
+_RANGE: Final[Schema] = {"type": "array", "items": _NUMBER}
 _ASSESSMENT: Final[Schema] = _object(
     {"severity": _SEVERITY, "reasons": _REASONS, "ruleset": _TEXT},
     {
-        "state": _TEXT,
+        "state": _STATE,
         "baseline_ms": _nullable(_NUMBER),
-        "range_ms": _nullable({"type": "array", "items": _NUMBER}),
+        "range_ms": _nullable(_RANGE),
         "z1": _nullable(_NUMBER),
         "z7": _nullable(_NUMBER),
         "nights": {"type": "integer"},
     },
 )
+_CORROBORATOR: Final[Schema] = _object(
+    {
+        "signal": _extensible(["RHR", "RR", "TEMP"]),
+        "value": _NUMBER,
+        "usual": _NUMBER,
+        "delta": _NUMBER,
+        "z": _NUMBER,
+    }
+)
+_EVIDENCE: Final[Schema] = {
+    **_object(
+        {
+            "night": _DATE,
+            "kind": {"enum": ["RMSSD", "SDNN"]},
+            "series_id": _TEXT,
+            "state": _STATE,
+            "severity": _SEVERITY,
+            "reasons": _REASONS,
+            "value_ms": _nullable(_NUMBER),
+            "baseline_ms": _nullable(_NUMBER),
+            "range_ms": _nullable(_RANGE),
+            "z1": _nullable(_NUMBER),
+            "z7": _nullable(_NUMBER),
+            "cv7": _nullable(_NUMBER),
+            "nights": {"type": "integer", "minimum": 0},
+            "low_nights": {"type": "integer", "minimum": 0},
+            "limit_ms": _nullable(_NUMBER),
+            "corroborators": {"type": "array", "items": _CORROBORATOR},
+            "threshold_offset": _NUMBER,
+            "ruleset": _TEXT,
+            "label": _TEXT,
+            "message": _TEXT,
+            "disclaimer": _TEXT,
+        }
+    ),
+    "description": "The engine's figures, and words for people.",
+}
 _PART: Final[Schema] = {
     **_object(
         {
@@ -92,9 +145,9 @@ _BODIES: Final[dict[str, Schema]] = {
             "record": _object(
                 {
                     "vendor": _TEXT,
-                    "type": _TEXT,
+                    "type": _extensible(RECORD_TYPES),
                     "id": _TEXT,
-                    "action": {"enum": ["created", "updated", "deleted"]},
+                    "action": {"enum": list(ACTIONS)},
                     "revision": _UTC,
                 }
             ),
@@ -122,15 +175,7 @@ _BODIES: Final[dict[str, Schema]] = {
             "alert": _object(
                 {
                     "id": _UUID,
-                    "kind": {
-                        "enum": [
-                            "raised",
-                            "upgraded",
-                            "downgraded",
-                            "retracted",
-                            "resolved",
-                        ]
-                    },
+                    "kind": {"enum": list(ALERT_KINDS)},
                     "revision": {"type": "integer", "minimum": 1},
                     "severity": _SEVERITY,
                     "reasons": _REASONS,
@@ -139,10 +184,7 @@ _BODIES: Final[dict[str, Schema]] = {
             ),
             "subject": _UUID,
             "night": _DATE,
-            "evidence": {
-                "type": "object",
-                "description": "The engine's figures, and words for people.",
-            },
+            "evidence": _EVIDENCE,
         }
     ),
     "connection": _object(
@@ -150,7 +192,7 @@ _BODIES: Final[dict[str, Schema]] = {
             "connection": _object(
                 {
                     "vendor": _TEXT,
-                    "change": {"enum": ["connected", "revoked", "relinked"]},
+                    "change": {"enum": list(CONNECTION_KINDS)},
                     "reason": _TEXT,
                 }
             ),
@@ -171,29 +213,38 @@ _TITLES: Final = {
 
 def schemas() -> dict[str, Schema]:
     """Return every schema by its name."""
+    units = {metric.value: METRICS[metric].unit for metric in Metric}
+    more: dict[str, Schema] = {"biometric-record": {"x-units": units}}
     return {
         name: {
             "$schema": _DIALECT,
             "$id": schema_uri(name),
             "title": _TITLES[name],
             **body,
+            **more.get(name, {}),
         }
         for name, body in _BODIES.items()
     }
 
 
-def header_schema() -> Schema:
-    """Return the schema of the headers that every record has, as texts."""
-    constant = {"ce_specversion": "1.0", "content-type": "application/json"}
-    plain = ("ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_dataschema")
-    more = ("ce_partitionkey", "ce_sequence", "ce_dataclassification")
+def header_schema(name: str) -> Schema:
+    """Return the schema of the headers, as texts, of records of a kind."""
+    constant = {
+        "ce_specversion": "1.0",
+        "ce_dataschema": schema_uri(name),
+        "content-type": "application/json",
+    }
+    plain = ("ce_id", "ce_source", "ce_time", "ce_subject", "ce_partitionkey")
+    more = ("ce_sequence", "ce_dataclassification")
     own = ("source", "event_type", "user_id", "triggers")
     required: dict[str, Schema] = {
         **{name: {"const": value} for name, value in constant.items()},
+        "ce_type": _extensible(EVENT_TYPES[name]),
         **dict.fromkeys((*plain, *more, *own), _TEXT),
         "priority": {"enum": ["NORMAL", "MEDIUM", "HIGH"]},
         "severity": _SEVERITY,
         "has_triggers": {"enum": ["true", "false"]},
     }
-    optional = dict.fromkeys(("traceparent", "alert-id", "revision", "ruleset"), _TEXT)
-    return _object(required, optional)
+    if name == "hrv-alert":
+        required |= dict.fromkeys(("alert-id", "revision", "ruleset"), _TEXT)
+    return _object(required, {"traceparent": _TEXT})

@@ -83,7 +83,7 @@ def test_metrics() -> None:
     assert forbidden_in(" | ".join(said)) == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_documents(path: Path) -> None:
     assert claims_in(path.read_text()) == []
 

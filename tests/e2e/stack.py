@@ -24,7 +24,7 @@ from auren.devstack.postgres import TemporaryPostgres
 from auren.devstack.process import ManagedProcess, ServiceError
 from auren.devstack.services import free_port
 from auren.devstack.valkey import EmbeddedValkey
-from tests import signer
+from tests import signer, wire
 from tests.databases import migrate, parameters_of
 from tests.services import unavailable
 
@@ -250,7 +250,10 @@ class Stack:
         enough: Callable[[list[ConsumerRecord]], bool],
         seconds: float = 60,
     ) -> list[ConsumerRecord]:
-        """Read until `enough` says so, then whatever else is committed by then."""
+        """Read until `enough` says so, then whatever else is committed by then.
+
+        Every record is held to the contract with consumers.
+        """
         found: list[ConsumerRecord] = []
         deadline = time.monotonic() + seconds
         with self.reader(*topics) as consumer:
@@ -261,6 +264,11 @@ class Stack:
             while batches := consumer.poll(timeout_ms=500):
                 for batch in batches.values():
                     found.extend(batch)
+        for record in found:
+            wrong = wire.objections(
+                key=record.key, headers=dict(record.headers), value=record.value
+            )
+            assert not wrong, (headers_of(record).get("ce_type"), wrong)
         return found
 
 

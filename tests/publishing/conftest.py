@@ -9,7 +9,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
-from tests.publishing.world import TOPIC, World
+from tests.publishing.world import TOPIC, World, mark_of
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def world(db: None, one_shard: None, broker: MemoryBroker) -> World:
 
 
 @pytest.fixture
-def visible(broker: MemoryBroker) -> Callable[[], dict[UUID, list[bytes]]]:
-    """Return what a read_committed reader sees of each person, in order."""
+def visible(broker: MemoryBroker) -> Callable[[], dict[UUID, list[str]]]:
+    """Return the marks that a read_committed reader sees of each person, in order."""
 
-    def read() -> dict[UUID, list[bytes]]:
-        seen: dict[UUID, list[bytes]] = {}
+    def read() -> dict[UUID, list[str]]:
+        seen: dict[UUID, list[str]] = {}
         for item in broker.read(TOPIC):
-            seen.setdefault(UUID(item.key.decode()), []).append(item.value)
+            seen.setdefault(UUID(item.key.decode()), []).append(mark_of(item.value))
         return seen
 
     return read

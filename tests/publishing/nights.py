@@ -55,6 +55,30 @@ ASSESSMENT = {
     "ruleset": "hrv-1",
 }
 
+EVIDENCE = {
+    "night": "2026-11-20",
+    "kind": "RMSSD",
+    "series_id": "RMSSD:oura:ring",
+    "state": "ACTIVE",
+    "severity": "CRITICAL",
+    "ruleset": "hrv-1",
+    "reasons": ["H5_z<=-3.0", "C1"],
+    "nights": 41,
+    "low_nights": 1,
+    "value_ms": 20.0,
+    "baseline_ms": 54.8,
+    "range_ms": [46.9, 64.0],
+    "z1": -5.42,
+    "z7": None,
+    "cv7": None,
+    "limit_ms": None,
+    "corroborators": [],
+    "threshold_offset": 0.0,
+    "label": "Low",
+    "message": "Low.",
+    "disclaimer": "No medical device.",
+}
+
 
 def told(record: Record = SLEEP, **given: Any) -> list[NewMessage]:
     return event_messages(
@@ -85,7 +109,7 @@ def alert(**given: Any) -> NewMessage:
             "priority": "HIGH",
             "reasons": ["H5_z<=-3.0", "C1"],
             "ruleset": "hrv-1",
-            "evidence": {"value_ms": 20.0, "disclaimer": "No medical device."},
+            "evidence": EVIDENCE,
             "time": STAMP,
             **given,
         }

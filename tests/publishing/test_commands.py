@@ -19,7 +19,7 @@ from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from tests.publishing.world import World
 from tests.services import create_topic
 
-Visible = Callable[[], dict[UUID, list[bytes]]]
+Visible = Callable[[], dict[UUID, list[str]]]
 
 
 def run(*arguments: str) -> str:

@@ -14,7 +14,7 @@ from biometrics.publishing.producers import DoubtError
 from biometrics.publishing.producers.memory import MemoryBroker
 from tests.publishing.world import Death, World
 
-Visible = Callable[[], dict[UUID, list[bytes]]]
+Visible = Callable[[], dict[UUID, list[str]]]
 
 # Every point of a first batch at which a process can be gone.
 POINTS = ["before stage", "after stage", "before commit", "after commit"]

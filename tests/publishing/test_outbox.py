@@ -17,7 +17,7 @@ from biometrics.models import AuditEntry, OutboxMessage, ParkedQueue
 from biometrics.models.outbox import MessageStatus
 from biometrics.outbox import OutboxError
 from biometrics.shards import shard_of
-from tests.publishing.world import World
+from tests.publishing.world import World, marked
 
 
 def priorities(person: UUID) -> list[int]:
@@ -26,15 +26,7 @@ def priorities(person: UUID) -> list[int]:
 
 
 def message(person: UUID, priority: Priority = "NORMAL") -> NewMessage:
-    return NewMessage(
-        ce_id=uuid4(),
-        subject=person,
-        topic="biometric-events",
-        event_type="sleep.created",
-        headers={},
-        value=b"{}",
-        priority=priority,
-    )
+    return marked("", person=person, priority=priority)
 
 
 def append(world: World, *messages: NewMessage) -> set[int]:

@@ -13,16 +13,16 @@ from biometrics import outbox
 from biometrics.models import OutboxMessage, ParkedQueue
 from biometrics.models.outbox import MessageStatus
 from biometrics.publishing.producers.memory import MemoryBroker
-from tests.publishing.world import Death, Worker, World
+from tests.publishing.world import Death, Worker, World, mark_of
 
-Visible = Callable[[], dict[UUID, list[bytes]]]
-POISON = b"poison"
+Visible = Callable[[], dict[UUID, list[str]]]
+POISON = "poison"
 
 
 @pytest.fixture
 def broker() -> MemoryBroker:
     """Return a broker that refuses poison."""
-    return MemoryBroker(refuses=lambda record: record.value == POISON)
+    return MemoryBroker(refuses=lambda record: mark_of(record.value) == POISON)
 
 
 def work_until_done(world: World, worker: Worker | None = None) -> None:
@@ -47,7 +47,7 @@ def people(world: World, count: int, *, each: int) -> list[UUID]:
 def test_everybody_else_flows_in_order(world: World, visible: Visible) -> None:
     healthy = people(world, 20, each=3)
     world.append(2)
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     world.append(2)
     more = people(world, 20, each=3)
 
@@ -66,7 +66,7 @@ def test_several_poisoned_people_are_found_one_by_one(
     for _ in range(3):
         people(world, 10, each=2)
         sick.append(world.new_person())
-        world.append(1, person=sick[-1], value=POISON)
+        world.append(1, person=sick[-1], mark=POISON)
         world.append(1, person=sick[-1])
 
     work_until_done(world)
@@ -77,7 +77,7 @@ def test_several_poisoned_people_are_found_one_by_one(
 
 
 def test_poison_alone_in_its_shard(world: World) -> None:
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     work_until_done(world)
     assert world.statuses() == {"parked": 1}
     assert "refused" in ParkedQueue.objects.get().reason
@@ -85,7 +85,7 @@ def test_poison_alone_in_its_shard(world: World) -> None:
 
 def test_the_search_survives_deaths(world: World, visible: Visible) -> None:
     healthy = people(world, 10, each=2)
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     for point in ("before stage", "before fence", "after read", "after commit"):
         with pytest.raises(Death):
             work_until_done(world, world.worker().dies_at(point))
@@ -102,7 +102,7 @@ def test_a_person_lifted_during_the_search_keeps_their_order(
     world: World, visible: Visible
 ) -> None:
     people(world, 10, each=2)
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     late = world.new_person()
     world.append(2, person=late)
     worker = world.worker()
@@ -129,7 +129,7 @@ def test_what_cannot_be_sent_is_known_before_anything_is(
     assert worker.work().published == 1
 
     assert "before fence" not in worker.hooks.passed
-    assert visible() == {world.person: [b"0"]}
+    assert visible() == {world.person: ["0"]}
     assert world.statuses() == {"published": 1, "parked": 2}
     assert "not-declared" in ParkedQueue.objects.get().reason
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_sent_is_known_before_anything_is(
 def test_a_retry_after_the_fault_was_mended(
     world: World, visible: Visible, broker: MemoryBroker
 ) -> None:
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     world.append(1)
     work_until_done(world)
     broker.refuses = lambda _record: False
@@ -149,7 +149,7 @@ def test_a_retry_after_the_fault_was_mended(
 
 
 def test_a_retry_without_mending_parks_again(world: World) -> None:
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     work_until_done(world)
     outbox.retry(subject=world.person, actor="eva", reason="hope", now=world.clock())
     work_until_done(world)
@@ -157,19 +157,19 @@ def test_a_retry_without_mending_parks_again(world: World) -> None:
 
 
 def test_skipping_lets_the_rest_flow(world: World, visible: Visible) -> None:
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     world.append(2)
     work_until_done(world)
     outbox.skip(subject=world.person, actor="eva", reason="broken", now=world.clock())
     work_until_done(world)
-    assert visible() == {world.person: [b"1", b"2"]}
+    assert visible() == {world.person: ["1", "2"]}
     assert OutboxMessage.objects.filter(status=MessageStatus.DEAD).count() == 1
 
 
 def test_messages_that_come_later_wait_with_the_parked_ones(
     world: World, visible: Visible
 ) -> None:
-    world.append(1, value=POISON)
+    world.append(1, mark=POISON)
     work_until_done(world)
     world.append(1, priority="HIGH")
     world.worker().work()

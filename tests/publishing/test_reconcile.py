@@ -17,7 +17,7 @@ from biometrics.publishing.reconcile import AlarmError, Facts, Finding, judge
 from biometrics.publishing.resume import NoAlarmError, Verdict, resume
 from tests.publishing.world import Death, World
 
-Visible = Callable[[], dict[UUID, list[bytes]]]
+Visible = Callable[[], dict[UUID, list[str]]]
 MINE = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"
 
@@ -175,7 +175,7 @@ class TestResume:
         self.resume(world, "published")
         assert world.worker().work().state == "idle"
         assert world.statuses() == {"published": 2}
-        assert visible() == {world.person: [b"0"]}
+        assert visible() == {world.person: ["0"]}
 
     def test_the_shard_goes_on_as_if_nothing_had_been(
         self, world: World, broker: MemoryBroker, visible: Visible

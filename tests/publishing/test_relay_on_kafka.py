@@ -16,12 +16,12 @@ from biometrics.publishing.producers.kafka_cluster import KafkaCluster
 from tests.publishing.clusters import kafka_config
 from tests.publishing.records import read_all
 from tests.publishing.test_poison import people, work_until_done
-from tests.publishing.world import Death, World
+from tests.publishing.world import Death, World, mark_of
 from tests.services import create_topic
 
 pytestmark = pytest.mark.kafka
 
-Visible = Callable[[], dict[UUID, list[bytes]]]
+Visible = Callable[[], dict[UUID, list[str]]]
 
 
 def make_world(servers: str) -> World:
@@ -33,11 +33,11 @@ def make_world(servers: str) -> World:
     return World(cluster, topic=f"events-{mark}")
 
 
-def seen_by(servers: str, world: World) -> dict[UUID, list[bytes]]:
-    """Return what a read_committed reader sees of each person, in order."""
-    seen: dict[UUID, list[bytes]] = {}
+def seen_by(servers: str, world: World) -> dict[UUID, list[str]]:
+    """Return the marks that a read_committed reader sees of each person, in order."""
+    seen: dict[UUID, list[str]] = {}
     for _, key, value, _ in read_all(servers, topic=world.topic):
-        seen.setdefault(UUID(key.decode()), []).append(value)
+        seen.setdefault(UUID(key.decode()), []).append(mark_of(value))
     return seen
 
 
@@ -142,7 +142,7 @@ def test_a_relay_recovers_its_own_shard_after_a_doubt(
 def test_poison_stops_one_person_and_nobody_else(real: World, visible: Visible) -> None:
     healthy = people(real, 15, each=2)
     real.append(1)
-    real.append(1, value=random.Random(1).randbytes(60_000))
+    real.append(1, mark=random.Random(1).randbytes(60_000).hex())
     real.append(1)
 
     work_until_done(real)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4
 
+import orjson
 from django.db import transaction
 
 from biometrics import outbox
@@ -22,6 +23,7 @@ from biometrics.messages import NewMessage, Priority
 from biometrics.models import OutboxMessage, ShardLease, Subject
 from biometrics.models.outbox import LeaseStep
 from biometrics.publishing.claims import Limits
+from biometrics.publishing.envelope import connection_message
 from biometrics.publishing.producers import (
     Cluster,
     OutgoingRecord,
@@ -35,6 +37,34 @@ TOPIC = "biometric-events"
 LEASE = timedelta(seconds=31)
 
 Hook = Callable[[], None]
+
+
+def marked(
+    mark: str,
+    *,
+    person: UUID,
+    topic: str = TOPIC,
+    priority: Priority = "NORMAL",
+    ce_id: UUID | None = None,
+    now: datetime = datetime(2026, 11, 20, 6, 0, tzinfo=UTC),
+) -> NewMessage:
+    """Return a message as consumers may get it, with a mark in its value."""
+    message = connection_message(
+        change="connected",
+        change_id=ce_id or uuid4(),
+        subject=person,
+        vendor="oura",
+        topic=topic,
+        reason=mark,
+        time=now,
+    )
+    headers = {**message.headers, "priority": priority}
+    return replace(message, headers=headers, priority=priority)
+
+
+def mark_of(value: bytes) -> str:
+    """Return the mark in a record's value."""
+    return str(orjson.loads(value)["connection"]["reason"])
 
 
 class Death(BaseException):
@@ -210,7 +240,7 @@ class World:
         self.topic = topic
         self.transactional = transactional
         self.clock = Clock()
-        self.sent: defaultdict[UUID, list[bytes]] = defaultdict(list)
+        self.sent: defaultdict[UUID, list[str]] = defaultdict(list)
         self.person = self.new_person()
         self._hooks: list[Hooks] = []
 
@@ -232,26 +262,22 @@ class World:
         *,
         person: UUID | None = None,
         priority: Priority = "NORMAL",
-        value: bytes | None = None,
+        mark: str | None = None,
         topic: str | None = None,
     ) -> list[UUID]:
-        """Append messages with rising numbers; return their ce_ids."""
+        """Append messages marked with rising numbers; return their ce_ids."""
         subject = person or self.person
         messages = []
         for _ in range(count):
-            number = len(self.sent[subject])
-            body = value if value is not None else str(number).encode()
-            self.sent[subject].append(body)
-            ce_id = uuid4()
+            text = mark if mark is not None else str(len(self.sent[subject]))
+            self.sent[subject].append(text)
             messages.append(
-                NewMessage(
-                    ce_id=ce_id,
-                    subject=subject,
+                marked(
+                    text,
+                    person=subject,
                     topic=topic or self.topic,
-                    event_type="sleep.created",
-                    headers={"ce_id": str(ce_id), "priority": priority},
-                    value=body,
                     priority=priority,
+                    now=self.clock(),
                 )
             )
         with transaction.atomic():
