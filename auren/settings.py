@@ -103,7 +103,10 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
         }
         return config
-    config.setdefault("OPTIONS", {})["application_name"] = "auren"
+    options = config.setdefault("OPTIONS", {})
+    options["application_name"] = "auren"
+    # A server that accepts and says nothing holds nobody for ever.
+    options.setdefault("connect_timeout", 5)
     if PG_POOL:
         # The limits hold for a host; each of its processes gets its share.
         processes = WORKERS + WEB_PROCESSES
@@ -288,7 +291,7 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         # Nothing was sent, so nothing was learnt about the broker.
         "ignore": ["biometrics.errors.NothingSentError"],
     },
-    "vendor": {
+    "vendor:*": {
         "failure_threshold": 5,
         "recovery_timeout": 60,
         "recovery_cap": 600,
@@ -306,6 +309,8 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         "call_timeout": INTAKE_COMMIT_TIMEOUT_S,
         # The database answered: this row is at fault.
         "success": ["biometrics.intake.rows.RowRefusedError"],
+        # Its history lies in the same database: the sweep writes it once that answers.
+        "record_at_once": False,
     },
 }
 

@@ -8,6 +8,7 @@ number for all of them, ``RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT=30`` for one.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from resilience.policy import COUNTS, FIELD_NAMES, BreakerPolicy, Rule
 from resilience.states import NAME_LENGTH, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)*")
 WILDCARD = ":*"
@@ -46,11 +47,15 @@ class PolicyBook:
     def policy_for(self, name: str) -> BreakerPolicy:
         """Return the policy of a circuit, or raise `PolicyError` naming the field."""
         values: dict[str, Any] = {}
+        variables: list[str] = []
         for key in _keys_for(name):
             values |= _parsed(key, self.written.get(key, {}))
         for key in _keys_for(name):
-            values |= self._overrides(key)
-        return _made(name, values)
+            for variable, field_name in self._variables_of(key):
+                text = self.environment[variable]
+                values[field_name] = _from_text(variable, field_name, text)
+                variables.append(variable)
+        return _made(name, values, list(dict.fromkeys(variables)))
 
     def names(self) -> list[str]:
         """Return the circuits that are written down by their own name."""
@@ -59,46 +64,47 @@ class PolicyBook:
     def check(self) -> None:
         """Raise `PolicyError` for the first thing that cannot be meant."""
         for key in self.written:
-            check_name(key.removesuffix(WILDCARD))
-            _made(key, _parsed(key, self.written[key]) | self._overrides(key))
+            head = key.removesuffix(WILDCARD)
+            check_name(head)
+            if key == head:
+                self.policy_for(key)
+            # A circuit below it that nobody has named yet.
+            self.policy_for(head + WILDCARD)
         for variable in self._variables():
-            self._check_variable(variable)
+            self.policy_for(self._circuit_of(variable))
 
-    def _overrides(self, key: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for field_name in FIELD_NAMES - NOT_IN_ENVIRONMENT:
-            variable = _variable(key, field_name)
-            if variable in self.environment:
-                text = self.environment[variable]
-                found[field_name] = _from_text(variable, field_name, text)
-        return found
+    def _circuit_of(self, variable: str) -> str:
+        """Return a circuit that a variable speaks of, written down or not yet named.
 
-    def _check_variable(self, variable: str) -> None:
-        """Refuse what no circuit of this project could be made with."""
-        field_name = _field_of(variable)
-        plain = variable.removesuffix("_" + field_name.upper())
-        value = _from_text(variable, field_name, self.environment[variable])
-        key = self._key_above(plain)
-        if key is None:
-            known = ", ".join(self.written) or "none"
-            msg = f"{variable} is of no circuit in RESILIENCE; known: {known}."
-            raise PolicyError(msg)
-        values = _parsed(key, self.written[key]) | self._overrides(key)
-        # The circuit may be one that nobody has named yet: its own variables together.
-        for other in FIELD_NAMES - NOT_IN_ENVIRONMENT:
-            beside = f"{plain}_{other.upper()}"
-            if beside in self.environment:
-                values[other] = _from_text(beside, other, self.environment[beside])
-        _made(key, values | {field_name: value}, said_by=variable)
-
-    def _key_above(self, plain: str) -> str | None:
-        """Return the written key that serves a circuit of this spelling, if any."""
+        Raises PolicyError for a variable of no circuit of this project.
+        """
+        plain = variable.removesuffix("_" + _field_of(variable).upper())
         above = [
             key
             for key in self.written
             if plain == _plain(key) or plain.startswith(_plain(key) + "_")
         ]
-        return max(above, key=len, default=None)
+        if not above or not re.fullmatch(r"[A-Z0-9_]+", plain):
+            known = ", ".join(self.written) or "none"
+            msg = f"{variable} is of no circuit in RESILIENCE; known: {known}."
+            raise PolicyError(msg)
+        key = max(above, key=lambda one: len(_plain(one)))
+        head, rest = key.removesuffix(WILDCARD), plain.removeprefix(_plain(key))
+        if not rest:
+            return key
+        name = head + rest.lower().replace("_", ":")
+        try:
+            check_name(name)
+        except PolicyError as error:
+            msg = f"{variable}: {error}"
+            raise PolicyError(msg) from error
+        return name
+
+    def _variables_of(self, key: str) -> Iterator[tuple[str, str]]:
+        for field_name in sorted(FIELD_NAMES - NOT_IN_ENVIRONMENT):
+            variable = f"{_plain(key)}_{field_name.upper()}"
+            if variable in self.environment:
+                yield variable, field_name
 
     def _variables(self) -> Iterator[str]:
         for variable in self.environment:
@@ -117,15 +123,15 @@ def check_name(name: str) -> None:
 
 
 def _keys_for(name: str) -> list[str]:
-    """Return the keys that speak for a circuit, the most particular one last."""
+    """Return the keys that speak for a circuit, the most particular one last.
+
+    With the wildcard: those that speak for any circuit below it.
+    """
     parts = name.removesuffix(WILDCARD).split(":")
-    heads = [":".join(parts[: n + 1]) for n in range(len(parts) - 1)]
+    depth = len(parts) if name.endswith(WILDCARD) else len(parts) - 1
+    heads = [":".join(parts[: n + 1]) for n in range(depth)]
     keys = [key for head in heads for key in (head, head + WILDCARD)]
-    return [*keys, name]
-
-
-def _variable(key: str, field_name: str) -> str:
-    return f"{_plain(key)}_{field_name.upper()}"
+    return keys if name.endswith(WILDCARD) else [*keys, name]
 
 
 def _plain(key: str) -> str:
@@ -146,16 +152,20 @@ def _field_of(variable: str) -> str:
 
 
 def _made(
-    name: str, values: Mapping[str, Any], *, said_by: str | None = None
+    name: str, values: Mapping[str, Any], variables: Sequence[str]
 ) -> BreakerPolicy:
     try:
         return BreakerPolicy(**values)
     except PolicyError as error:
-        msg = f"{said_by or f'RESILIENCE[{name!r}]'}: {error}"
+        beside = f" with {', '.join(variables)}" if variables else ""
+        msg = f"RESILIENCE[{name!r}]{beside}: {error}"
         raise PolicyError(msg) from error
 
 
-def _parsed(key: str, written: Mapping[str, Any]) -> dict[str, Any]:
+def _parsed(key: str, written: object) -> dict[str, Any]:
+    if not isinstance(written, Mapping):
+        msg = f"RESILIENCE[{key!r}] must be a dict of fields, not {written!r}."
+        raise PolicyError(msg)
     unknown = sorted(set(written) - FIELD_NAMES)
     if unknown:
         msg = f"RESILIENCE[{key!r}]: {unknown[0]} is no field of a breaker's policy."
@@ -168,7 +178,8 @@ def _parsed(key: str, written: Mapping[str, Any]) -> dict[str, Any]:
             raise PolicyError(msg)
         values[field_name] = tuple(_rule(key, field_name, rule) for rule in rules)
     if "initial_mode" in values:
-        values["initial_mode"] = _mode(key, values["initial_mode"])
+        place = f"RESILIENCE[{key!r}]: initial_mode"
+        values["initial_mode"] = _mode(place, values["initial_mode"])
     return values
 
 
@@ -184,14 +195,11 @@ def _rule(key: str, field_name: str, rule: object) -> Rule:
     return found
 
 
-def _mode(key: str, value: object) -> Mode:
+def _mode(place: str, value: object) -> Mode:
     try:
         return Mode(str(value))
     except ValueError as error:
-        msg = (
-            f"RESILIENCE[{key!r}]: initial_mode must be one of "
-            f"{', '.join(Mode)}, not {value!r}."
-        )
+        msg = f"{place} must be one of {', '.join(Mode)}, not {value!r}."
         raise PolicyError(msg) from error
 
 

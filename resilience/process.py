@@ -105,8 +105,8 @@ class Process:
             tally_era=self.answer.era,
             wait_ms=wait_ms,
             jitter=_SYSTEM_RANDOM.randrange(JITTER_STEPS + 1),
-            reason=reason,
-            error=error,
+            reason=_printable(reason),
+            error=_printable(error),
         )
         self.tally = 0
         asked_at = self._clock()
@@ -203,9 +203,13 @@ class Process:
     def take(self, reply: Reply, asked_at: float) -> None:
         """Learn from the answer to `look`."""
         self.tally = 0
-        # An emptied store is for this circuit's own next question to notice.
-        if not reply.created:
-            self._learn(reply, asked_at)
+        if reply.created:
+            # It knows no operator's word any more, and will not say so twice.
+            try:
+                reply = self._restored(reply, Command(op=Op.VIEW), asked_at)
+            except StoreUnavailableError:
+                return
+        self._learn(reply, asked_at)
 
     def _restored(self, reply: Reply, command: Command, asked_at: float) -> Reply:
         """Put an operator's mode back that an emptied store has lost before our eyes."""
@@ -286,3 +290,8 @@ class Process:
             self._observer.probes_lost(name=self._name, count=reply.lost)
         if reply.transition is not None:
             self._unreported.append(reply.transition)
+
+
+def _printable(text: str) -> str:
+    """Return a text that every store can keep; a call's own words may be no text."""
+    return text.encode(errors="replace").decode()

@@ -67,7 +67,8 @@ local function save()
   if #writes == 0 then return end
   redis.call('HSET', KEYS[1], unpack(writes))
   -- What a new circuit would be may be forgotten; an operator's word may not.
-  if circuit.state == 'closed' and circuit.mode == policy.initial_mode then
+  local is_said = circuit.mode ~= 'auto' and circuit.mode_reason ~= ''
+  if circuit.state == 'closed' and circuit.mode == policy.initial_mode and not is_said then
     redis.call('PEXPIRE', KEYS[1], policy.keep_ms)
   else
     redis.call('PERSIST', KEYS[1])

@@ -33,6 +33,7 @@ class QuickStack(Stack):
             "RESILIENCE_KAFKA_RECOVERY_CAP": "2",
             "RESILIENCE_VENDOR_RECOVERY_TIMEOUT": "1",
             "RESILIENCE_VENDOR_RECOVERY_CAP": "2",
+            "INTAKE_COMMIT_TIMEOUT_S": "1",
         }
 
 
@@ -163,6 +164,28 @@ def test_the_database_circuit_opens_without_its_server_and_closes_with_it(
     )
     # Written afterwards, from the log in Redis: there was no table to write into.
     await_recovery(stack, "database")
+
+
+def test_a_frozen_database_does_not_hold_intake(stack: Stack) -> None:
+    body = terra_sleep(user_id=str(uuid4()))
+    process = stack.postgres.process
+    assert process is not None
+    known = len(changes(stack, "database"))
+    process.pause()
+    try:
+        # An answer that never comes ends in this client's time limit. The request that
+        # opens the circuit must not wait for a table in the same frozen server either.
+        for _ in range(8):
+            assert stack.deliver("terra", body).status == 503
+    finally:
+        process.resume()
+    stack.until(
+        lambda: stack.deliver("terra", body).status == 200, "intake works again"
+    )
+    stack.until(
+        lambda: changes(stack, "database")[known:][:1] == [("closed", "open")],
+        "the history says so",
+    )
 
 
 def test_an_operator_stops_publishing_and_lets_it_go_on(stack: Stack) -> None:

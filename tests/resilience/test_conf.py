@@ -85,6 +85,43 @@ def test_rules_may_be_named_by_their_path() -> None:
         ({"kafka": {"ignore": ["no.such.Thing"]}}, {}, "ignore.*no.such.Thing"),
         ({"kafka": {"initial_mode": "shut"}}, {}, "initial_mode.*shut"),
         ({"bad name": {}}, {}, "bad name"),
+        ({"kafka": 5}, {}, "'kafka'.*must be a dict"),
+        (
+            {"kafka": {"recovery_cap": 100}},
+            {"RESILIENCE_KAFKA_RECOVERY_TIMEOUT": "200"},
+            "'kafka'.*with RESILIENCE_KAFKA_RECOVERY_TIMEOUT.*recovery_timeout",
+        ),
+        (
+            {"vendor": {"recovery_cap": 100}, "vendor:oura": {"recovery_timeout": 200}},
+            {},
+            "'vendor:oura'.*recovery_timeout",
+        ),
+        (
+            {"vendor": {}, "vendor:oura": {"recovery_timeout": 200}},
+            {"RESILIENCE_VENDOR_RECOVERY_CAP": "100"},
+            "'vendor:oura.*with RESILIENCE_VENDOR_RECOVERY_CAP".replace("'", "."),
+        ),
+        (
+            {"vendor": {"recovery_cap": 100}, "vendor:oura": {}},
+            {"RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT": "200"},
+            "RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT",
+        ),
+        (
+            {
+                "vendor": {"recovery_timeout": 10, "recovery_cap": 30},
+                "vendor:*": {},
+            },
+            {"RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT": "40"},
+            "RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT",
+        ),
+        (
+            {"vendor:*": {}},
+            {
+                "RESILIENCE_VENDOR_OURA_RECOVERY_CAP": "100",
+                "RESILIENCE_VENDOR_OURA_EU_RECOVERY_TIMEOUT": "200",
+            },
+            "RESILIENCE_VENDOR_OURA_EU_RECOVERY_TIMEOUT",
+        ),
         (
             {"kafka": {}},
             {"RESILIENCE_KAFKA_FAILURE_THRESHOLD": "many"},
@@ -107,6 +144,8 @@ def test_rules_may_be_named_by_their_path() -> None:
                 ("RESILIENCE_VENDOR_OURA_FAILURE_THRESHOLD", "-1", "failure_thr"),
                 ("RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT", "9999", "recovery_cap"),
                 ("RESILIENCE_VENDOR_OURA_INITIAL_MODE", "nonsense", "nonsense"),
+                ("RESILIENCE_VENDOR__OURA_FAILURE_THRESHOLD", "3", "no name for"),
+                ("RESILIENCE_VENDOR_oura_FAILURE_THRESHOLD", "3", "known: vendor"),
                 ("RESILIENCE_VENDR_FAILURE_THRESHOLD", "3", "known: vendor"),
                 ("RESILIENCE_VENDORS_FAILURE_THRESHOLD", "3", "known: vendor"),
             ]
@@ -129,6 +168,15 @@ def test_variables_of_a_circuit_nobody_named_yet_count_together() -> None:
     policies.check()
 
     assert policies.policy_for("vendor:oura").recovery_cap == 900
+
+
+def test_a_field_may_rest_on_what_a_key_above_says() -> None:
+    policies = book(
+        {"vendor": {"recovery_cap": 1000}, "vendor:oura": {"recovery_timeout": 700}}
+    )
+    policies.check()
+
+    assert policies.policy_for("vendor:oura").recovery_timeout == 700
 
 
 def test_the_packages_own_variables_are_no_policy() -> None:

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from resilience.breaker import CircuitBreaker
+from resilience.errors import CircuitBreakerOpen
 from resilience.policy import BreakerPolicy
 from resilience.states import Action, Mode
 from resilience.storage.redis import RedisStore
@@ -217,6 +218,39 @@ def test_an_operators_auto_is_not_forgotten_where_circuits_begin_otherwise(
     breaker.operate(action=Action.AUTO, actor="ann", reason="trusted now")
 
     assert client.pttl("cb:{dep}") == -1
+
+    breaker.operate(action=Action.OBSERVE, actor="ann", reason="after all not")
+
+    assert client.pttl("cb:{dep}") == -1
+
+
+def test_an_operators_mode_outlives_an_emptied_store_beside_other_circuits(
+    redis_url: str,
+) -> None:
+    """The circuit that asks first must not hide from the other that all is gone."""
+    clock = FakeClock()
+    _, (asking, other) = counting_circle(redis_url, clock, 2)
+    other.operate(action=Action.FORCE_OPEN, actor="ann", reason="moving house")
+    succeed(asking)
+    fail(other)
+    redis.Redis.from_url(redis_url).flushall()
+    clock.advance(0.3)
+
+    succeed(asking)
+
+    for _ in range(3):
+        clock.advance(0.3)
+        refused = fail(other)
+        assert isinstance(refused, CircuitBreakerOpen)
+        assert refused.reason == "moving house"
+
+
+def test_a_reason_that_is_no_text_is_no_outage_of_the_store(redis_url: str) -> None:
+    breaker = make_breaker(redis_url)
+    breaker.trip(reason="bad \udcff")
+
+    assert breaker.snapshot().store_up
+    assert breaker.snapshot().reason == "bad ?"
 
 
 def test_redis_that_refuses_is_asked_again_after_growing_pauses() -> None:
