@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import Any
 
+from billiard.process import active_children
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import (
@@ -13,6 +16,7 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
+    worker_shutting_down,
 )
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -20,6 +24,11 @@ from kombu import Exchange, Queue
 from prometheus_client.multiprocess import mark_process_dead
 
 from auren import exposition, forks
+from biometrics import stopping
+
+# From SIGTERM on: a batch under way has this long. Below the 15 s after which whoever
+# asked has the right to kill us.
+_STOP_S = 11.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
@@ -92,6 +101,34 @@ def refuse_unsafe(**_kwargs: Any) -> None:
         verdicts.refuse_unsafe()
     except ImproperlyConfigured as unsafe:
         raise SystemExit(str(unsafe)) from None
+
+
+@worker_init.connect
+def begin(**_kwargs: Any) -> None:
+    """Work, whatever an earlier worker of this process was told."""
+    stopping.forget()
+
+
+@worker_shutting_down.connect
+def stop_soon(**_kwargs: Any) -> None:
+    """End what is under way and begin nothing; kill what takes too long for that.
+
+    Celery alone would wait for ever, for a broker that says nothing for instance.
+    """
+    stopping.ask()
+    watchdog = threading.Timer(_STOP_S, _kill_children)
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _kill_children() -> None:
+    """Kill what still works: its messages go back to the queue, its batch is in doubt.
+
+    Whoever takes the shard next clears that up, as after any death.
+    """
+    for child in active_children():
+        if child.pid is not None:
+            os.kill(child.pid, signal.SIGKILL)
 
 
 @worker_process_init.connect

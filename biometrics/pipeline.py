@@ -17,7 +17,7 @@ from functools import partial
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
-from biometrics import deliveries, enrich, leases, metrics, outbox
+from biometrics import deliveries, enrich, leases, metrics, outbox, stopping
 from biometrics.alerts.configured import configured_ruleset
 from biometrics.alerts.evaluate import Said, evaluate
 from biometrics.announcing import Announcer
@@ -116,7 +116,9 @@ class _Run:
     urgent_shards: set[int] = field(default_factory=set)
 
     def batch(self) -> bool:
-        """Work off the next deliveries; False when nothing is due."""
+        """Work off the next deliveries; False when nothing is due or we are stopped."""
+        if stopping.is_asked():
+            return False
         now = self.now()
         with leases.transact():
             leases.hold(lease=self.lease, now=now)

@@ -21,6 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils.module_loading import import_string
 
+from biometrics import stopping
 from biometrics.identity import database_id
 from biometrics.leases import LeaseLostError
 from biometrics.publishing import claims, topics
@@ -199,10 +200,15 @@ def _current() -> Relay:
 
 
 def _while(deadline: float, should_yield: Callable[[], bool]) -> Callable[[], bool]:
-    """Return whether to begin another batch; the first one always is."""
+    """Return whether to begin another batch; the first one always is.
+
+    Except in a worker that is being stopped.
+    """
     begun = iter([True])
 
     def go_on() -> bool:
+        if stopping.is_asked():
+            return False
         if next(begun, False):
             return True
         return time.monotonic() < deadline and not should_yield()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import Counter, defaultdict
+from pathlib import Path
 from uuid import uuid4
 
 import orjson
@@ -162,3 +164,58 @@ def test_database_away_is_said_at_once_and_ends_with_it(stack: Stack) -> None:
         lambda: stack.deliver("terra", body).status == 200, "intake works again"
     )
     check_all_once_in_order(stack, users=[user], days=range(1, 2))
+
+
+def end_worker(stack: Stack) -> None:
+    """Have the worker stopped as a supervisor does: it has 15 s, all of it."""
+    worker = stack.processes["worker"]
+    family = process_tree(worker.pid)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=15), "the worker still runs 15 s after SIGTERM"
+    assert worker.returncode == 0, worker.last_lines
+    assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_worker_that_is_stopped_ends_what_it_had_begun(stack: Stack) -> None:
+    users = [str(uuid4()) for _ in range(20)]
+    days = range(1, 21)
+    sender = threading.Thread(
+        target=send, args=(stack,), kwargs={"users": users, "days": days}, daemon=True
+    )
+    sender.start()
+    stack.until(
+        lambda: len(keys_of(stack, users)) == len(users), "the worker is at work"
+    )
+    end_worker(stack)
+    # Nothing was left to be cleared up by a successor.
+    assert stack.sql(
+        "SELECT count(*) FROM biometrics_shardlease WHERE NOT is_clean"
+    ) == [(0,)]
+    in_batch = "SELECT count(*) FROM biometrics_outboxmessage WHERE status = 'in_batch'"
+    assert stack.sql(in_batch) == [(0,)]
+    stack.start_worker()
+    sender.join(120)
+    check_all_once_in_order(stack, users=users, days=days)
+
+
+def test_a_worker_that_is_stopped_does_not_wait_for_a_silent_broker(
+    stack: Stack,
+) -> None:
+    users = [str(uuid4())]
+    stack.kafka.process.pause()
+    try:
+        send(stack, users=users, days=range(1, 3))
+        stack.until(
+            lambda: stack.sql(
+                "SELECT 1 FROM biometrics_outboxmessage m"
+                " JOIN biometrics_vendorconnection c ON c.subject_id = m.subject"
+                " WHERE c.account_id = %s AND m.status = 'in_batch'",
+                users[0],
+            ),
+            "a batch is under way",
+        )
+        end_worker(stack)
+    finally:
+        stack.kafka.process.resume()
+        stack.start_worker()
+    check_all_once_in_order(stack, users=users, days=range(1, 3))
