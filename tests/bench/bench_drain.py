@@ -43,13 +43,11 @@ _WAITING = 100_000
 class DrainStack(Stack):
     """One worker with two processes, on a database that survives a power cut."""
 
+    worker_children = 2
+
     def __init__(self, home: Path) -> None:
         super().__init__(home)
         self.postgres = TemporaryPostgres(data_dir=home / "postgres", fsync=True)
-
-    def start_worker(self) -> None:
-        argv = ["-m", "celery", "-A", "auren", "worker", "-c", "2", "-l", "WARNING"]
-        self._start("worker", argv)
 
     def count(self, query: str) -> int:
         return int(self.sql(query)[0][0])

@@ -42,9 +42,8 @@ class ChaosStack(Stack):
     def environment(self) -> dict[str, str]:
         return {**super().environment, "CHAOS_CLOCK_S": str(self.clock_s)}
 
-    def start_worker(self) -> None:
-        argv = ["-m", "tests.chaos.worker", "-A", "auren", "worker", "-c", "4"]
-        self._start("worker", [*argv, "-l", "WARNING"])
+    def start_worker(self, module: str = "tests.chaos.worker") -> None:
+        super().start_worker(module)
 
     def start(self) -> None:
         super().start()

@@ -52,6 +52,8 @@ class Answer:
 class Stack:
     """Starts services and processes, and lets a test hurt each of them."""
 
+    worker_children = 4
+
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o711)
@@ -116,9 +118,10 @@ class Stack:
         except OSError:
             return False
 
-    def start_worker(self) -> None:
-        argv = ["-m", "celery", "-A", "auren", "worker", "-c", "4", "-l", "WARNING"]
-        self._start("worker", argv)
+    def start_worker(self, module: str = "celery") -> None:
+        """Start the worker; `module` is Celery's own or one that prepares it."""
+        argv = ["-m", module, "-A", "auren", "worker", "-c", str(self.worker_children)]
+        self._start("worker", [*argv, "-l", "WARNING"])
 
     def start_beat(self) -> None:
         schedule = str(self.home / "beat-schedule")

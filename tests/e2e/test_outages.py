@@ -14,6 +14,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from auren.devstack.process import process_tree
 from tests.e2e.bodies import terra_sleep
+from tests.e2e.deadly_worker import MARK
 from tests.e2e.stack import Stack, headers_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.chaos]
@@ -219,3 +220,27 @@ def test_a_worker_that_is_stopped_does_not_wait_for_a_silent_broker(
         stack.kafka.process.resume()
         stack.start_worker()
     check_all_once_in_order(stack, users=users, days=range(1, 3))
+
+
+def test_a_delivery_that_kills_its_worker_is_parked_after_three_deaths(
+    stack: Stack,
+) -> None:
+    users = [str(uuid4()) for _ in range(5)]
+    days = range(1, 4)
+    stack.processes["worker"].kill9()
+    deadly = terra_sleep(user_id=users[0], note=MARK.decode())
+    assert stack.deliver("terra", deadly).status == 200
+    send(stack, users=users, days=days)
+    stack.start_worker("tests.e2e.deadly_worker")
+    try:
+        parked = "SELECT error FROM biometrics_webhookdelivery WHERE status = %s"
+        stack.until(
+            lambda: stack.sql(parked, "parked"), "the deadly one is parked", seconds=120
+        )
+        ((reason,),) = stack.sql(parked, "parked")
+        assert "The worker died 3 times" in reason
+    finally:
+        stack.processes["worker"].kill9()
+        stack.start_worker()
+    # It took nobody with it, not even others of its person.
+    check_all_once_in_order(stack, users=users, days=days)
