@@ -7,6 +7,7 @@ the work. Nothing here may slow a caller, so a thread does it within a quarter s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -26,6 +27,9 @@ PROCESS_TASK = "biometrics.process_shard"
 PUBLISH_TASK = "biometrics.publish_shard"
 _TIMEOUT_S = 0.25
 _MARKER_S = 15
+# How long a task works on a shard while others wait, and with how much slack.
+_TURN_S = 1
+_SLACK_S = 5
 _WORKER_SEEN = "auren:worker-seen"
 _WORKER_SEEN_S = 20
 _QUEUE = {False: "auren", True: "auren-urgent"}
@@ -34,6 +38,15 @@ _QUEUE = {False: "auren", True: "auren-urgent"}
 def marker(task: str, shard: int, *, urgent: bool) -> str:
     """Return the name of the key that says "a message for this shard is on its way"."""
     return f"auren:nudge:{task}:{shard}:{'urgent' if urgent else 'normal'}"
+
+
+def marker_seconds() -> int:
+    """Return how long a message may wait before it is taken for lost.
+
+    Longer than a full queue takes: each shard's two steps, one turn each.
+    """
+    longest = 2 * settings.SHARDS * _TURN_S // settings.WORKERS + _SLACK_S
+    return max(_MARKER_S, longest)
 
 
 class Nudger:
@@ -89,16 +102,31 @@ def connect() -> redis.Redis:
 def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int:
     """Send what is not outstanding yet; returns how many messages went out.
 
-    Raises redis.RedisError or kombu's OperationalError.
+    Raises redis.RedisError or kombu's OperationalError; what did not go out by then may
+    be asked for again at once.
     """
-    sent = 0
+    waiting = _unmarked(wanted, client=client)
+    count = len(waiting)
+    try:
+        _send_all(waiting)
+    except (redis.RedisError, OperationalError, OSError):
+        _unmark(waiting, client=client)
+        raise
+    return count
+
+
+def _send_all(waiting: list[tuple[str, int, bool]]) -> None:
+    """Send the last one first and take it off the list, until none is left."""
+    if not waiting:
+        return
     with current_app.connection_for_write() as connection:
         connection.transport_options = {
             **(connection.transport_options or {}),
             "socket_timeout": _TIMEOUT_S,
             "socket_connect_timeout": _TIMEOUT_S,
         }
-        for task, shard, urgent in _unmarked(wanted, client=client):
+        while waiting:
+            task, shard, urgent = waiting[-1]
             current_app.send_task(
                 task,
                 kwargs={"shard": shard, "urgent": urgent},
@@ -106,8 +134,7 @@ def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int
                 connection=connection,
                 retry=False,
             )
-            sent += 1
-    return sent
+            waiting.pop()
 
 
 def _unmarked(
@@ -115,11 +142,19 @@ def _unmarked(
 ) -> list[tuple[str, int, bool]]:
     """Mark what is wanted, in one round trip; returns what was not marked before."""
     asked = sorted(wanted)
+    seconds = marker_seconds()
     with client.pipeline(transaction=False) as pipeline:
         for task, shard, urgent in asked:
-            pipeline.set(marker(task, shard, urgent=urgent), 1, nx=True, ex=_MARKER_S)
+            pipeline.set(marker(task, shard, urgent=urgent), 1, nx=True, ex=seconds)
         marked = pipeline.execute()
     return [one for one, is_new in zip(asked, marked, strict=True) if is_new]
+
+
+def _unmark(unsent: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> None:
+    names = [marker(task, shard, urgent=urgent) for task, shard, urgent in unsent]
+    # Where this fails too the markers run out by themselves.
+    with contextlib.suppress(redis.RedisError, OSError):
+        client.delete(*names)
 
 
 def urgent_waits() -> bool:

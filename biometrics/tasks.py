@@ -55,10 +55,11 @@ def publish_shard(*, shard: int, urgent: bool = False, **_: Any) -> None:
         shard=shard,
         now=leases.shared_clock(own=timezone.now),
         deadline=time.monotonic() + _BUDGET_S,
-        should_yield=lambda: not urgent and nudges.urgent_waits(),
+        # An urgent turn too: its first batch held what was urgent here.
+        should_yield=nudges.urgent_waits,
     )
     if outcome.more_due:
-        nudges.nudge_publishing([shard])
+        nudges.nudge_publishing([shard], urgent=outcome.is_urgent)
     broadcast_numbers(now=timezone.now())
 
 
@@ -67,7 +68,9 @@ def sweep(**_: Any) -> None:
     """Nudge every shard that has due work: whatever got lost is found here."""
     now = leases.shared_clock(own=timezone.now)()
     nudges.nudge_processing(pipeline.due_process_shards(now=now))
-    nudges.nudge_publishing(relay.due_publish_shards(now=now))
+    urgent = relay.urgent_publish_shards(now=now)
+    nudges.nudge_publishing(urgent, urgent=True)
+    nudges.nudge_publishing(set(relay.due_publish_shards(now=now)) - urgent)
     nudges.mark_worker()
     broadcast_numbers(now=now)
 

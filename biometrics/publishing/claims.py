@@ -18,12 +18,14 @@ from django.db.models.functions import Length
 from biometrics import leases, outbox
 from biometrics.leases import Lease
 from biometrics.models import OutboxMessage, PublishBatch, ShardLease
-from biometrics.models.outbox import BatchState, LeaseStep, MessageStatus
+from biometrics.models.outbox import BatchState, LeaseStep, MessageStatus, Priority
 from biometrics.publishing import marks
 from biometrics.publishing.producers import Receipt
 
 # Kafka forgets the offsets of a group without members after a week.
 KEEP_PROGRESS = timedelta(days=1)
+
+_URGENT = Q(priority__gt=Priority.NORMAL)
 
 
 class ClaimedMessage(NamedTuple):
@@ -88,6 +90,14 @@ def due_shards(*, now: datetime) -> list[int]:
     """Return the shards that are free and have something to publish or to clear up."""
     leases.ensure()
     return list(_due(now).order_by("shard").values_list("shard", flat=True))
+
+
+def urgent_shards(*, now: datetime) -> set[int]:
+    """Return the due shards among whose messages are some that go first."""
+    urgent = OutboxMessage.objects.filter(
+        _URGENT, shard=OuterRef("shard"), status=MessageStatus.PENDING
+    )
+    return set(_due(now).filter(Exists(urgent)).values_list("shard", flat=True))
 
 
 def take(*, shard: int, now: datetime) -> ShardState | None:
@@ -174,6 +184,11 @@ def open_batch(shard: int) -> PublishBatch | None:
 def has_pending(shard: int) -> bool:
     """Return whether messages of the shard wait."""
     return _pending(shard).exists()
+
+
+def has_urgent(shard: int) -> bool:
+    """Return whether messages of the shard wait that go before other shards' work."""
+    return _pending(shard).filter(_URGENT).exists()
 
 
 def is_unfinished() -> bool:

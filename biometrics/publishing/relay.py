@@ -41,6 +41,7 @@ __all__ = [
     "is_unfinished",
     "open_cluster",
     "publish_shard",
+    "urgent_publish_shards",
 ]
 
 
@@ -169,6 +170,11 @@ def publish_shard(
 def due_publish_shards(*, now: datetime) -> list[int]:
     """Return the shards with messages to publish, a doubt to clear up or old progress."""
     return claims.due_shards(now=now)
+
+
+def urgent_publish_shards(*, now: datetime) -> set[int]:
+    """Return those of `due_publish_shards` with messages that go first."""
+    return claims.urgent_shards(now=now)
 
 
 def is_unfinished() -> bool:

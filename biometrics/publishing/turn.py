@@ -40,13 +40,15 @@ BATCH_SECONDS = 20.0
 class Outcome:
     """What a turn did.
 
-    `more_due` says that the shard has work for another turn at once; `waiting` that the
-    breaker is open for `retry_after` seconds.
+    `more_due` says that the shard has work for another turn at once, `is_urgent` that
+    some of it must not wait for other shards; `waiting` that the breaker is open for
+    `retry_after` seconds.
     """
 
     state: State
     published: int = 0
     more_due: bool = False
+    is_urgent: bool = False
     retry_after: float = 0.0
 
 
@@ -79,6 +81,7 @@ class Turn:
         self._is_clear = False
         self._published = 0
         self._more_due = False
+        self._is_urgent = False
 
     def run(self) -> Outcome:
         """Work on the shard. Raises LeaseLostError and database errors.
@@ -112,6 +115,7 @@ class Turn:
             state="published" if self._published else "idle",
             published=self._published,
             more_due=self._more_due,
+            is_urgent=self._is_urgent,
         )
 
     def _producer(self) -> RecordProducer:
@@ -182,6 +186,8 @@ class Turn:
             )
         if self._claim is None:
             self._more_due = not goes_on and claims.has_pending(self._shard)
+            # Whoever came for it meanwhile found the shard taken, and has left.
+            self._is_urgent = self._more_due and claims.has_urgent(self._shard)
             leases.release(lease=lease, now=now, is_clean=True)
         else:
             self._tools.verified[self._shard] = self._claim.seq + 1

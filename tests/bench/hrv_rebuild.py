@@ -26,6 +26,7 @@ from typing import Any
 from uuid import uuid4
 
 from auren.devstack.postgres import TemporaryPostgres
+from auren.devstack.process import process_tree
 from tests.bench.hrv_people import Model
 from tests.bench.hrv_rates import people
 from tests.databases import migrate
@@ -41,10 +42,14 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """Seconds of one run, by the clock and on the core, and what it said last."""
+    """Seconds of one run, and what it said last.
+
+    By the clock, and of processor time: the command's own and the database server's.
+    """
 
     wall_s: float
     core_s: float
+    server_s: float
     said: str
 
 
@@ -58,11 +63,11 @@ class Outcome:
 
 def measure(*, count: int, seed: int) -> Outcome:
     """Fill a database, rebuild it twice."""
-    with _database() as url:
+    with _database() as server:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "DATABASE_URL": url,
+            "DATABASE_URL": server.url,
         }
         filled = subprocess.run(
             [sys.executable, "-m", __spec__.name, "--fill", str(count), str(seed)],
@@ -71,12 +76,13 @@ def measure(*, count: int, seed: int) -> Outcome:
             stdout=subprocess.PIPE,
             text=True,
         )
-        first = _rebuild(environment)
-        again = _rebuild(environment)
+        first = _rebuild(environment, server=server)
+        again = _rebuild(environment, server=server)
     return Outcome(people=count, rows=int(filled.stdout), first=first, again=again)
 
 
-def _rebuild(environment: dict[str, str]) -> Rebuilt:
+def _rebuild(environment: dict[str, str], *, server: TemporaryPostgres) -> Rebuilt:
+    served = _processor_s(server.process.pid)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = perf_counter()
     done = subprocess.run(
@@ -90,18 +96,36 @@ def _rebuild(environment: dict[str, str]) -> Rebuilt:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     core = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     lines = done.stdout.strip().splitlines()
-    return Rebuilt(wall_s=wall, core_s=core, said=lines[-1] if lines else "")
+    return Rebuilt(
+        wall_s=wall,
+        core_s=core,
+        server_s=_processor_s(server.process.pid) - served,
+        said=lines[-1] if lines else "",
+    )
+
+
+def _processor_s(pid: int) -> float:
+    """Return the processor time of a process and all its children, ended ones too."""
+    ticks = 0
+    for one in process_tree(pid):
+        try:
+            stat = Path(f"/proc/{one}/stat").read_text()
+        except FileNotFoundError:
+            continue
+        # After the name: utime, stime, and the same of children that were waited for.
+        ticks += sum(int(field) for field in stat.rpartition(")")[2].split()[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def _database() -> Iterator[str]:
+def _database() -> Iterator[TemporaryPostgres]:
     home = Path(tempfile.mkdtemp(prefix="auren-bench-"))
     home.chmod(0o711)
     server = TemporaryPostgres(data_dir=home / "postgres", fsync=True)
     try:
         server.start()
         migrate(server.url)
-        yield server.url
+        yield server
     finally:
         server.kill9()
         shutil.rmtree(home, ignore_errors=True)

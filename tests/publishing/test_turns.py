@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError
@@ -16,7 +16,7 @@ from biometrics.models.outbox import BatchState, LeaseStep
 from biometrics.publishing import claims
 from biometrics.publishing.producers import MisconfiguredError, UnreachableError
 from biometrics.publishing.producers.memory import MemoryBroker
-from biometrics.publishing.relay import due_publish_shards
+from biometrics.publishing.relay import due_publish_shards, urgent_publish_shards
 from resilience import CircuitBreakerOpen
 from tests.publishing.world import TOPIC, World, mark_of
 
@@ -123,6 +123,28 @@ def test_a_turn_yields_after_a_batch_when_asked_to(world: World) -> None:
         should_yield=lambda: True,
     )
     assert (outcome.published, outcome.more_due) == (1, True)
+
+
+def test_what_goes_first_and_came_while_the_shard_was_taken_is_not_forgotten(
+    world: World,
+) -> None:
+    world.append(3)
+    late = world.worker()
+    told = []
+
+    def comes() -> None:
+        world.append(1, person=uuid4(), priority="HIGH")
+        told.append(late.work().state)
+
+    worker = world.worker(batch=1).at("before stage", comes)
+    outcome = worker.work(seconds=-1)
+    assert told == ["busy"]
+    assert (outcome.more_due, outcome.is_urgent) == (True, True)
+    assert urgent_publish_shards(now=world.clock()) == {0}
+    # Its own next turn takes it first; then nothing urgent is left.
+    outcome = worker.work(seconds=-1)
+    assert (outcome.more_due, outcome.is_urgent) == (True, False)
+    assert urgent_publish_shards(now=world.clock()) == set()
 
 
 def test_messages_appended_during_a_turn_are_seen_before_it_ends(
