@@ -12,7 +12,7 @@ from biometrics.models import PublishBatch
 from biometrics.models.outbox import BatchState
 from biometrics.publishing.producers import DoubtError
 from biometrics.publishing.producers.memory import MemoryBroker
-from tests.publishing.world import Death, World
+from tests.publishing.world import Death, World, both_modes
 
 Visible = Callable[[], dict[UUID, list[str]]]
 
@@ -21,6 +21,7 @@ POINTS = ["before stage", "after stage", "before commit", "after commit"]
 TAKEOVER_POINTS = ["before fence", "after fence", "before read", "after read"]
 
 
+@both_modes
 @pytest.mark.parametrize("point", POINTS)
 def test_a_successor_ends_what_a_dead_relay_began(
     world: World, visible: Visible, point: str
@@ -59,6 +60,7 @@ def test_a_second_death_during_the_takeover_harms_nobody(
     assert visible() == world.sent
 
 
+@both_modes
 @pytest.mark.parametrize("point", ["before build", *POINTS])
 def test_a_zombie_that_wakes_after_a_takeover_changes_nothing(
     world: World, visible: Visible, point: str
@@ -161,6 +163,7 @@ def test_a_taker_that_dies_before_fencing_leaves_the_right_name(
     assert visible() == world.sent
 
 
+@both_modes
 def test_a_relay_that_lost_its_producer_recovers_its_own_shard(
     world: World, visible: Visible, broker: MemoryBroker
 ) -> None:
@@ -196,6 +199,7 @@ def test_a_commit_whose_answer_was_lost_is_found_in_kafka(
     assert PublishBatch.objects.get().state == BatchState.PUBLISHED
 
 
+@both_modes
 def test_an_unknown_exception_is_a_doubt(world: World, visible: Visible) -> None:
     world.append(5)
     worker = world.worker()
@@ -210,6 +214,7 @@ def test_an_unknown_exception_is_a_doubt(world: World, visible: Visible) -> None
     assert visible() == world.sent
 
 
+@both_modes
 def test_a_holder_that_rebuilt_its_producer_before_losing_the_lease(
     world: World, visible: Visible
 ) -> None:

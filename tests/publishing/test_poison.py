@@ -13,7 +13,7 @@ from biometrics import outbox
 from biometrics.models import OutboxMessage, ParkedQueue
 from biometrics.models.outbox import MessageStatus
 from biometrics.publishing.producers.memory import MemoryBroker
-from tests.publishing.world import Death, Worker, World, mark_of
+from tests.publishing.world import Death, Worker, World, both_modes, mark_of
 
 Visible = Callable[[], dict[UUID, list[str]]]
 POISON = "poison"
@@ -44,6 +44,7 @@ def people(world: World, count: int, *, each: int) -> list[UUID]:
     return found
 
 
+@both_modes
 def test_everybody_else_flows_in_order(world: World, visible: Visible) -> None:
     healthy = people(world, 20, each=3)
     world.append(2)
@@ -59,6 +60,7 @@ def test_everybody_else_flows_in_order(world: World, visible: Visible) -> None:
     assert world.statuses() == {"published": 122, "parked": 3}
 
 
+@both_modes
 def test_several_poisoned_people_are_found_one_by_one(
     world: World, visible: Visible
 ) -> None:
@@ -76,6 +78,7 @@ def test_several_poisoned_people_are_found_one_by_one(
     assert not set(visible()) & set(sick)
 
 
+@both_modes
 def test_poison_alone_in_its_shard(world: World) -> None:
     world.append(1, mark=POISON)
     work_until_done(world)
@@ -98,6 +101,7 @@ def test_the_search_survives_deaths(world: World, visible: Visible) -> None:
     assert world.statuses() == {"published": 20, "parked": 1}
 
 
+@both_modes
 def test_a_person_lifted_during_the_search_keeps_their_order(
     world: World, visible: Visible
 ) -> None:
@@ -116,6 +120,7 @@ def test_a_person_lifted_during_the_search_keeps_their_order(
     assert world.statuses() == {"published": 25, "parked": 1}
 
 
+@both_modes
 def test_what_cannot_be_sent_is_known_before_anything_is(
     world: World, visible: Visible
 ) -> None:
@@ -134,6 +139,7 @@ def test_what_cannot_be_sent_is_known_before_anything_is(
     assert "not-declared" in ParkedQueue.objects.get().reason
 
 
+@both_modes
 def test_a_retry_after_the_fault_was_mended(
     world: World, visible: Visible, broker: MemoryBroker
 ) -> None:
@@ -148,6 +154,7 @@ def test_a_retry_after_the_fault_was_mended(
     assert visible() == world.sent
 
 
+@both_modes
 def test_a_retry_without_mending_parks_again(world: World) -> None:
     world.append(1, mark=POISON)
     work_until_done(world)
@@ -156,6 +163,7 @@ def test_a_retry_without_mending_parks_again(world: World) -> None:
     assert world.statuses() == {"parked": 1}
 
 
+@both_modes
 def test_skipping_lets_the_rest_flow(world: World, visible: Visible) -> None:
     world.append(1, mark=POISON)
     world.append(2)
@@ -166,6 +174,7 @@ def test_skipping_lets_the_rest_flow(world: World, visible: Visible) -> None:
     assert OutboxMessage.objects.filter(status=MessageStatus.DEAD).count() == 1
 
 
+@both_modes
 def test_messages_that_come_later_wait_with_the_parked_ones(
     world: World, visible: Visible
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 import orjson
+import pytest
 from django.db import transaction
 
 from biometrics import outbox
@@ -32,6 +33,11 @@ from biometrics.publishing.producers import (
     RecordProducer,
 )
 from biometrics.publishing.relay import Outcome, Relay
+
+# The same test in both modes of KAFKA_DELIVERY, each held to its own promise.
+both_modes = pytest.mark.parametrize(
+    "world", ["exactly_once", "at_least_once"], indirect=True
+)
 
 TOPIC = "biometric-events"
 LEASE = timedelta(seconds=31)
