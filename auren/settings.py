@@ -150,6 +150,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "auren"
 CELERY_TASK_QUEUES_ORDER = ("auren-urgent", "auren", "auren-slow")
 CELERY_TASK_ROUTES = {
+    # It finds what got lost: behind a full queue it would come too late, and expire.
+    "biometrics.sweep": {"queue": "auren-urgent"},
     "biometrics.recover_due": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},

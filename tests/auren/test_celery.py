@@ -48,3 +48,8 @@ def test_urgent_work_comes_first_and_slow_work_last() -> None:
 @pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout"])
 def test_a_silent_redis_holds_nobody(name: str) -> None:
     assert 0 < app.conf.broker_transport_options[name] <= 5
+
+
+def test_the_sweep_does_not_wait_behind_what_it_looks_after() -> None:
+    """It expires after two seconds: behind a full queue it would never run."""
+    assert app.conf.task_routes["biometrics.sweep"] == {"queue": "auren-urgent"}
