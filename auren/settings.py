@@ -415,8 +415,10 @@ UNFOLD = {
     "STYLES": [lambda _request: static("biometrics/console.css")],
     "SIDEBAR": {
         "show_search": True,
+        "command_search": True,
         "navigation": "biometrics.admin.navigation.navigation",
     },
+    "COMMAND": {"search_callback": "biometrics.admin.search.results"},
 }
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))

@@ -120,6 +120,7 @@ def _blank_deliveries(connections: Sequence[VendorConnection]) -> int:
         status=DeliveryStatus.ERASED,
         account_id="",
         reference="",
+        trace="",
         # It holds the account; what takes its place is as unique.
         dedupe_key=Concat(Value("erased:"), Cast(F("id"), CharField())),
         body=None,

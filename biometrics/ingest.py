@@ -171,6 +171,7 @@ def _row(
         body=request.body,
         headers=_kept(request, adapter=adapter),
         traceparent=_traceparent(request),
+        trace=(envelope.trace or "")[:200],
         secret_slot=proven.slot,
         received_at=request.received_at,
         status="ignored" if ignored else "pending",

@@ -59,6 +59,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         ("severity", ChoicesDropdownFilter),
         ("night", RangeDateFilter),
     )
+    left_out_of_lists = ("evidence",)
     search_fields = ("id__exact", "subject__id__exact")
     search_help_text = "Alert id or person id, whole."
     list_select_related = ("subject",)
@@ -204,6 +205,7 @@ class HrvNightAdmin(LimitedAdmin[HrvNight]):
         ("severity", ChoicesDropdownFilter),
         ("night", RangeDateFilter),
     )
+    left_out_of_lists = ("verdict",)
     search_fields = ("subject__id__exact",)
     search_help_text = "Person id, whole."
     list_select_related = ("subject",)

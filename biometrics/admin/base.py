@@ -25,8 +25,11 @@ _PRETTY_LIMIT = 20_000
 class ReadOnlyAdmin(ModelAdmin[ModelT]):
     """A console page: nobody adds, edits or deletes rows here.
 
-    Lists never count a table: pages are found by a look one row ahead.
+    Lists never count a table: pages are found by a look one row ahead. They do not load
+    the columns in `left_out_of_lists`, which may hold megabytes a row.
     """
+
+    left_out_of_lists: tuple[str, ...] = ()
 
     paginator = InfinitePaginator
     show_full_result_count = False
@@ -46,6 +49,13 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: retention and erasure delete, not a page."""
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelT]:
+        """Leave heavy columns out where only lists are shown."""
+        rows: QuerySet[ModelT] = super().get_queryset(request)
+        match = request.resolver_match
+        is_list = match is not None and (match.url_name or "").endswith("_changelist")
+        return rows.defer(*self.left_out_of_lists) if is_list else rows
 
     def page_context(self, request: HttpRequest, row: ModelT) -> dict[str, Any]:
         """Return what the templates beside the fields of a row's page ask for."""

@@ -40,6 +40,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         ("action", ChoicesDropdownFilter),
         ("local_date", RangeDateFilter),
     )
+    left_out_of_lists = ("data", "problems")
     search_fields = ("id__exact", "record_id__exact", "subject__id__exact")
     search_help_text = "Event id, vendor record id or person id, whole."
     list_select_related = ("subject",)

@@ -56,6 +56,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
         ("priority", ChoicesDropdownFilter),
         ("created_at", RangeDateTimeFilter),
     )
+    left_out_of_lists = ("value", "headers")
     search_fields = ("ce_id__exact", "subject__exact")
     search_help_text = "Record id (ce_id) or person id, whole."
     ordering = ("-id",)

@@ -25,18 +25,18 @@ WITH input AS (
     %(public_id)s::uuid[], %(vendor)s::text[], %(account_id)s::text[],
     %(reference)s::text[], %(event_type)s::text[], %(dedupe_key)s::text[],
     %(shard)s::int[], %(body)s::bytea[], %(headers)s::text[],
-    %(traceparent)s::text[], %(secret_slot)s::int[], %(received_at)s::timestamptz[],
+    %(traceparent)s::text[], %(trace)s::text[], %(secret_slot)s::int[], %(received_at)s::timestamptz[],
     %(status)s::text[], %(error_code)s::text[], %(error)s::text[]
   ) AS t(public_id, vendor, account_id, reference, event_type, dedupe_key, shard, body,
-         headers, traceparent, secret_slot, received_at, status, error_code, error)
+         headers, traceparent, trace, secret_slot, received_at, status, error_code, error)
 ), fresh AS (
   INSERT INTO biometrics_webhookdelivery
     (public_id, vendor, account_id, reference, event_type, dedupe_key, shard, origin,
-     body, headers, traceparent, secret_slot, received_at, status, attempts,
+     body, headers, traceparent, trace, secret_slot, received_at, status, attempts,
      error_code, error)
   SELECT public_id, vendor, account_id, reference, event_type, dedupe_key, shard,
-         'webhook', body, headers::jsonb, traceparent, secret_slot, received_at, status,
-         0, error_code, error
+         'webhook', body, headers::jsonb, traceparent, trace, secret_slot, received_at,
+         status, 0, error_code, error
   FROM input
   ON CONFLICT DO NOTHING
   RETURNING public_id, vendor, date_trunc('minute', received_at) AS period
@@ -76,6 +76,7 @@ _COLUMNS = (
     "dedupe_key",
     "shard",
     "traceparent",
+    "trace",
     "secret_slot",
     "received_at",
     "status",

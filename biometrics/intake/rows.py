@@ -41,6 +41,7 @@ class DeliveryRow:
     status: str
     error_code: str = ""
     error: str = ""
+    trace: str = ""
     # What the sender is told; a duplicate has the same one.
     public_id: UUID = field(init=False)
 

@@ -17,9 +17,9 @@ from biometrics.intake.rows import DeliveryRow, RejectedCounts, RowRefusedError
 _INSERT = """
 INSERT INTO biometrics_webhookdelivery
   (public_id, vendor, account_id, reference, event_type, dedupe_key, shard, origin,
-   body, headers, traceparent, secret_slot, received_at, status, attempts,
+   body, headers, traceparent, trace, secret_slot, received_at, status, attempts,
    error_code, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'webhook', ?, ?, ?, ?, ?, ?, 0, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'webhook', ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
 ON CONFLICT DO NOTHING
 """
 _COUNT = """
@@ -124,6 +124,7 @@ class SqliteIntakeStore:
                 row.body,
                 orjson.dumps(dict(row.headers)).decode(),
                 row.traceparent,
+                row.trace,
                 row.secret_slot,
                 _text(row.received_at),
                 row.status,

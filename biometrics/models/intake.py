@@ -52,6 +52,13 @@ class WebhookDelivery(models.Model):
     body = models.BinaryField(null=True, editable=False)
     headers = models.JSONField(default=dict, blank=True)
     traceparent = models.CharField(max_length=64, blank=True)
+    trace = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The vendor's trace id, or the id of the record it speaks of.",
+    )
     secret_slot = models.SmallIntegerField(default=0)
     received_at = models.DateTimeField()
     status = models.CharField(
@@ -93,6 +100,16 @@ class WebhookDelivery(models.Model):
                 condition=Q(status=DeliveryStatus.PARKED),
             ),
             models.Index(fields=["received_at"], name="delivery_received"),
+            models.Index(
+                fields=["trace"], name="delivery_trace", condition=~Q(trace="")
+            ),
+            # Searched by its beginning: version and trace id.
+            models.Index(
+                fields=["traceparent"],
+                name="delivery_traceparent",
+                condition=~Q(traceparent=""),
+                opclasses=["varchar_pattern_ops"],
+            ),
             models.Index(
                 fields=["vendor", "account_id", "-id"], name="delivery_account"
             ),

@@ -65,6 +65,8 @@ class Envelope:
     `dedupe_key` is unique per vendor and contains the account; `reference` is the
     caller's own id of the person where the vendor echoes it; `ignored` gives the reason
     why nothing will be done with this delivery (it is still stored and answered 2xx).
+    `trace` is what the vendor's support would name it by: its trace id, or else the id
+    of the record that it speaks of. Staff find it by that.
     """
 
     account_id: str
@@ -72,6 +74,7 @@ class Envelope:
     dedupe_key: str
     reference: str | None = None
     ignored: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

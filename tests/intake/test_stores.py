@@ -79,6 +79,11 @@ class StoreContract:
         stored = self.query("SELECT dedupe_key FROM biometrics_webhookdelivery")
         assert sorted(stored) == [("a",), ("b",), ("c",)]
 
+    def test_what_staff_find_it_by_is_kept(self) -> None:
+        self.insert(row("a", trace="T-1", traceparent="00-ab-cd-01"), row("b"))
+        kept = self.query("SELECT trace, traceparent FROM biometrics_webhookdelivery")
+        assert sorted(kept) == [("", ""), ("T-1", "00-ab-cd-01")]
+
     def test_second_copy_in_one_batch_is_a_duplicate(self) -> None:
         assert self.insert(row("a"), row("a"), row("b")) == [True, False, True]
 

@@ -36,6 +36,7 @@ def test_the_envelope_of_the_vendor_sample() -> None:
         account_id="user123",
         event_type="sleep.update",
         dedupe_key="user123|sleep|12345abc|update|2023-01-01T08:00:00+00:00",
+        trace="12345abc",
     )
 
 

@@ -146,6 +146,7 @@ def test_a_retry_is_recognised_by_its_trace_and_chunks_are_not_copies() -> None:
     chunk = envelope(body, headers=[(TRACE, "abc:chunk:2"), ("terra-reference", "r")])
     assert first.dedupe_key == again.dedupe_key == f"{ACCOUNT}:abc:chunk:1"
     assert chunk.dedupe_key != first.dedupe_key
+    assert (first.trace, chunk.trace) == ("abc:chunk:1", "abc:chunk:2")
 
 
 @pytest.mark.parametrize("trace", ["", "x" * 2000, "line\nbreak"])
@@ -154,6 +155,7 @@ def test_without_a_usable_trace_the_bytes_are_the_key(trace: str) -> None:
     key = envelope(body, headers=[(TRACE, trace)]).dedupe_key
     assert key == envelope(body).dedupe_key
     assert key.startswith(f"{ACCOUNT}:sha256:")
+    assert envelope(body, headers=[(TRACE, trace)]).trace is None
     assert envelope({**body, "data": [{}]}).dedupe_key != key
 
 

@@ -79,6 +79,7 @@ def test_the_envelope_of_the_vendor_sample() -> None:
         account_id="456",
         event_type="sleep.updated",
         dedupe_key="456|v2|e369c784-5100-49e8-8098-75d35c47b31b",
+        trace="e369c784-5100-49e8-8098-75d35c47b31b",
     )
 
 

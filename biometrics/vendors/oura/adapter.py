@@ -154,6 +154,7 @@ class Oura(VendorAdapter):
             event_type=f"{notice.data_type}.{notice.event}",
             dedupe_key=_dedupe_key(notice, request),
             ignored=notice.ignored,
+            trace=notice.object_id,
         )
 
     async def fetch(

@@ -112,13 +112,15 @@ class Terra(VendorAdapter):
             raise MalformedPayloadError("malformed", "Field user.user_id is missing.")
         trace = request.header(_TRACE)
         if not trace or len(trace) > _LONGEST_TRACE or not trace.isprintable():
-            trace = f"sha256:{hashlib.sha256(request.body).hexdigest()}"
+            trace = None
+        key = trace or f"sha256:{hashlib.sha256(request.body).hexdigest()}"
         return Envelope(
             account_id=account or "",
             event_type=event_type,
-            dedupe_key=f"{account or ''}:{trace}",
+            dedupe_key=f"{account or ''}:{key}",
             reference=reference_of(body),
             ignored=ignored,
+            trace=trace,
         )
 
     def understand(self, delivery: StoredDelivery) -> Understanding:

@@ -119,6 +119,7 @@ class Whoop(VendorAdapter):
             event_type=notice.event_type,
             dedupe_key=_dedupe_key(notice, request),
             ignored=notice.ignored,
+            trace=notice.trace_id,
         )
 
     async def fetch(
