@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from resilience.errors import PolicyError
@@ -35,6 +36,8 @@ OTHER_SETTINGS = frozenset(
     }
 )
 _ENV_PREFIX = "RESILIENCE_"
+# A variable cannot tell ":" from "_": so many parts are tried in every spelling.
+_MOST_PARTS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +66,23 @@ class PolicyBook:
 
     def check(self) -> None:
         """Raise `PolicyError` for the first thing that cannot be meant."""
+        written: object = self.written
+        if not isinstance(written, Mapping):
+            msg = f"RESILIENCE must be a dict of circuits, not {self.written!r}."
+            raise PolicyError(msg)
         for key in self.written:
-            head = key.removesuffix(WILDCARD)
+            head = str(key).removesuffix(WILDCARD)
             check_name(head)
             if key == head:
-                self.policy_for(key)
+                self.policy_for(head)
             # A circuit below it that nobody has named yet.
             self.policy_for(head + WILDCARD)
         for variable in self._variables():
-            self.policy_for(self._circuit_of(variable))
+            for name in self._circuits_of(variable):
+                self.policy_for(name)
 
-    def _circuit_of(self, variable: str) -> str:
-        """Return a circuit that a variable speaks of, written down or not yet named.
+    def _circuits_of(self, variable: str) -> list[str]:
+        """Return the circuits that a variable may speak of, written down or not.
 
         Raises PolicyError for a variable of no circuit of this project.
         """
@@ -89,16 +97,16 @@ class PolicyBook:
             msg = f"{variable} is of no circuit in RESILIENCE; known: {known}."
             raise PolicyError(msg)
         key = max(above, key=lambda one: len(_plain(one)))
-        head, rest = key.removesuffix(WILDCARD), plain.removeprefix(_plain(key))
-        if not rest:
-            return key
-        name = head + rest.lower().replace("_", ":")
-        try:
-            check_name(name)
-        except PolicyError as error:
-            msg = f"{variable}: {error}"
-            raise PolicyError(msg) from error
-        return name
+        head = key.removesuffix(WILDCARD)
+        if plain == _plain(key):
+            # It also speaks for the circuit of that very name.
+            return [head, key]
+        rest = plain.removeprefix(_plain(key)).lower()
+        names = [name for name in _spelt(head, rest) if _is_name(name)]
+        if not names:
+            msg = f"{variable}: {head + rest!r} is no name for a circuit."
+            raise PolicyError(msg)
+        return names
 
     def _variables_of(self, key: str) -> Iterator[tuple[str, str]]:
         for field_name in sorted(FIELD_NAMES - NOT_IN_ENVIRONMENT):
@@ -112,9 +120,28 @@ class PolicyBook:
                 yield variable
 
 
+def _spelt(head: str, rest: str) -> list[str]:
+    """Return the names below `head` whose variables say `rest`, like ``_google_fit``."""
+    parts = rest.split("_")[1:]
+    if "" in parts:
+        return []
+    if len(parts) > _MOST_PARTS:
+        return [":".join([head, *parts])]
+    # The first one begins a part of its own: it is below the head.
+    ways = product(":_", repeat=len(parts) - 1)
+    return [
+        head + "".join(map("".join, zip((":", *way), parts, strict=True)))
+        for way in ways
+    ]
+
+
+def _is_name(name: str) -> bool:
+    return len(name) <= NAME_LENGTH and bool(NAME_PATTERN.fullmatch(name))
+
+
 def check_name(name: str) -> None:
     """Raise `PolicyError` unless `name` can name a circuit."""
-    if len(name) > NAME_LENGTH or not NAME_PATTERN.fullmatch(name):
+    if not _is_name(name):
         msg = (
             f"{name!r} is no name for a circuit: letters, digits, '_', '.', '-', with "
             f"':' between parts, at most {NAME_LENGTH} characters."
@@ -166,7 +193,7 @@ def _parsed(key: str, written: object) -> dict[str, Any]:
     if not isinstance(written, Mapping):
         msg = f"RESILIENCE[{key!r}] must be a dict of fields, not {written!r}."
         raise PolicyError(msg)
-    unknown = sorted(set(written) - FIELD_NAMES)
+    unknown = sorted(str(name) for name in set(written) - FIELD_NAMES)
     if unknown:
         msg = f"RESILIENCE[{key!r}]: {unknown[0]} is no field of a breaker's policy."
         raise PolicyError(msg)
@@ -210,5 +237,6 @@ def _from_text(variable: str, field_name: str, text: str) -> Any:
     try:
         return kind(text)
     except ValueError as error:
-        msg = f"{variable} must be a number, not {text!r}."
+        wanted = "whole number" if kind is int else "number"
+        msg = f"{variable} must be a {wanted}, not {text!r}."
         raise PolicyError(msg) from error

@@ -73,6 +73,7 @@ class Process:
         self._stand_in: Machine | None = None
         self._store_ahead_ms: int | None = None
         self._unreported: deque[Transition] = deque()
+        self._peers_with_news: deque[Process] = deque()
         self._reporting = threading.Lock()
 
     @property
@@ -141,6 +142,8 @@ class Process:
                     self._observer.transitioned(transition=transition)
             finally:
                 self._reporting.release()
+        while self._peers_with_news:
+            self._peers_with_news.popleft().report()
 
     def remaining(self, now: float) -> float:
         """Return the seconds until the cached answer lets a call pass."""
@@ -182,10 +185,18 @@ class Process:
             reply, *views = self._store.decide(self._question(command), *questions)
             for peer, view in zip(held, views, strict=True):
                 peer.take(view, asked_at)
+                if peer.has_news:
+                    # Told once our own lock is free, too.
+                    self._peers_with_news.append(peer)
         finally:
             for peer in held:
                 peer.lock.release()
         return reply
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a transition waits to be told."""
+        return bool(self._unreported)
 
     def wants_refresh(self, now: float) -> bool:
         """Whether this circuit is in use and would soon ask by itself."""

@@ -173,8 +173,9 @@ class Stack:
         *,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float = 30,
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             response = connection.getresponse()
@@ -194,6 +195,7 @@ class Stack:
         secret: str | None = None,
         headers: Mapping[str, str] | None = None,
         path: str | None = None,
+        timeout: float = 30,
     ) -> Answer:
         proof = signer.headers(
             vendor,
@@ -206,6 +208,7 @@ class Stack:
             path or f"/webhooks/{vendor}",
             body=body,
             headers={"content-type": "application/json", **proof, **(headers or {})},
+            timeout=timeout,
         )
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -173,10 +173,10 @@ def test_a_frozen_database_does_not_hold_intake(stack: Stack) -> None:
     known = len(changes(stack, "database"))
     process.pause()
     try:
-        # An answer that never comes ends in this client's time limit. The request that
+        # An answer that does not come ends in this client's time limit. The request that
         # opens the circuit must not wait for a table in the same frozen server either.
         for _ in range(8):
-            assert stack.deliver("terra", body).status == 503
+            assert stack.deliver("terra", body, timeout=4).status == 503
     finally:
         process.resume()
     stack.until(

@@ -85,6 +85,41 @@ def test_rules_may_be_named_by_their_path() -> None:
         ({"kafka": {"ignore": ["no.such.Thing"]}}, {}, "ignore.*no.such.Thing"),
         ({"kafka": {"initial_mode": "shut"}}, {}, "initial_mode.*shut"),
         ({"bad name": {}}, {}, "bad name"),
+        ({1: {}, "kafka": {2: 3}}, {}, "'kafka'.*2 is no field"),
+        ({"vendor:*": {"failure_threshold": 0}}, {}, "vendor.*failure_threshold"),
+        (
+            {"vendor": {"recovery_cap": 100}, "vendor:*": {"recovery_timeout": 300}},
+            {},
+            "vendor.*recovery_cap",
+        ),
+        (
+            {"a": {"recovery_cap": 100}, "a:b:*": {"recovery_timeout": 300}},
+            {},
+            "a:b.*recovery_cap",
+        ),
+        (
+            {"vendor:*": {"recovery_cap": 100}, "vendor:oura:*": {"recovery_cap": 600}},
+            {"RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT": "300"},
+            "'vendor:oura'.*RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT",
+        ),
+        (
+            {"kafka:*": {"call_timeout": 1}},
+            {"RESILIENCE_KAFKA_LEASE_SECONDS": "5"},
+            "'kafka'.*RESILIENCE_KAFKA_LEASE_SECONDS",
+        ),
+        (
+            {"vendor:*": {}},
+            {
+                "RESILIENCE_VENDOR_GOOGLE_RECOVERY_CAP": "900",
+                "RESILIENCE_VENDOR_GOOGLE_FIT_RECOVERY_TIMEOUT": "700",
+            },
+            "'vendor:google_fit'.*RESILIENCE_VENDOR_GOOGLE_FIT_RECOVERY_TIMEOUT",
+        ),
+        (
+            {"kafka": {}},
+            {"RESILIENCE_KAFKA_FAILURE_THRESHOLD": "5.0"},
+            "must be a whole number",
+        ),
         ({"kafka": 5}, {}, "'kafka'.*must be a dict"),
         (
             {"kafka": {"recovery_cap": 100}},
@@ -157,6 +192,11 @@ def test_what_cannot_be_meant_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(PolicyError, match=said):
         book(written, **environment).check()
+
+
+def test_policies_that_are_no_dict_are_refused() -> None:
+    with pytest.raises(PolicyError, match="RESILIENCE must be a dict"):
+        book([]).check()  # type: ignore[arg-type]
 
 
 def test_variables_of_a_circuit_nobody_named_yet_count_together() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from unittest import mock
 
 import pytest
 import redis
@@ -243,6 +244,28 @@ def test_an_operators_mode_outlives_an_emptied_store_beside_other_circuits(
         refused = fail(other)
         assert isinstance(refused, CircuitBreakerOpen)
         assert refused.reason == "moving house"
+
+
+def test_what_another_circuits_question_restored_is_told_at_once(
+    redis_url: str,
+) -> None:
+    clock = FakeClock()
+    _, (asking, other) = counting_circle(redis_url, clock, 2)
+    other.operate(action=Action.FORCE_OPEN, actor="ann", reason="moving house")
+    succeed(asking)
+    fail(other)
+    told: list[str] = []
+    redis.Redis.from_url(redis_url).flushall()
+    clock.advance(0.3)
+
+    with mock.patch.object(
+        other._observer,
+        "transitioned",
+        lambda *, transition: told.append(transition.cause),
+    ):
+        succeed(asking)
+
+    assert told == ["restored"]
 
 
 def test_a_reason_that_is_no_text_is_no_outage_of_the_store(redis_url: str) -> None:
