@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from biometrics import audit
 from biometrics.errors import BiometricsError
 from biometrics.messages import NewMessage
-from biometrics.models import OutboxMessage, ParkedQueue, Subject
+from biometrics.models import OutboxMessage, ParkedQueue, Subject, bulk
 from biometrics.models.outbox import MessageStatus, Priority
 from biometrics.shards import shard_of
 
@@ -36,6 +36,13 @@ __all__ = [
 ]
 
 _UNPUBLISHED = (MessageStatus.PENDING, MessageStatus.IN_BATCH, MessageStatus.PARKED)
+
+
+_COLUMNS = (
+    *("ce_id", "shard", "subject", "topic", "event_type", "headers", "value"),
+    *("priority", "status", "event_id", "alert_id", "probe", "attempts", "error"),
+    "created_at",
+)
 
 
 class OutboxError(BiometricsError):
@@ -62,8 +69,11 @@ def append(*, messages: Sequence[NewMessage], now: datetime) -> set[int]:
         _row(message, priority=priority, parked=parked, now=now)
         for message, priority in zip(messages, priorities, strict=True)
     ]
-    OutboxMessage.objects.bulk_create(rows)
-    return {row.shard for row in rows if row.status == MessageStatus.PENDING}
+    bulk.insert(OutboxMessage, columns=_COLUMNS, rows=rows)
+    return {
+        shard_of(str(subject))
+        for subject in {message.subject for message in messages} - parked
+    }
 
 
 def park(*, subject: UUID, from_id: int, reason: str, now: datetime) -> int:
@@ -178,21 +188,24 @@ def locked_in_order(*, rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]
 
 def _row(
     message: NewMessage, *, priority: Priority, parked: set[UUID], now: datetime
-) -> OutboxMessage:
+) -> tuple[object, ...]:
+    """Return the values of _COLUMNS."""
     held = message.subject in parked
-    return OutboxMessage(
-        ce_id=message.ce_id,
-        shard=shard_of(str(message.subject)),
-        subject=message.subject,
-        topic=message.topic,
-        event_type=message.event_type,
-        headers=dict(message.headers),
-        value=message.value,
-        priority=priority,
-        status=MessageStatus.PARKED if held else MessageStatus.PENDING,
-        event_id=message.event_id,
-        alert_id=message.alert_id,
-        created_at=now,
+    status = MessageStatus.PARKED if held else MessageStatus.PENDING
+    return (
+        message.ce_id,
+        shard_of(str(message.subject)),
+        message.subject,
+        message.topic,
+        message.event_type,
+        dict(message.headers),
+        message.value,
+        priority.value,
+        status.value,
+        message.event_id,
+        message.alert_id,
+        *(False, 0, ""),
+        now,
     )
 
 

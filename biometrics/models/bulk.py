@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import orjson
 import psycopg2
 from django.db import connection
-from django.db.models import Field, JSONField, Model
+from django.db.models import BinaryField, Field, ForeignKey, JSONField, Model, UUIDField
 
 
 def insert(
@@ -127,17 +126,20 @@ def _arrays(
 ) -> list[list[Any]]:
     columns = zip(*rows, strict=True)
     return [
-        [_value(value, is_json=isinstance(field, JSONField)) for value in column]
-        for field, column in zip(fields, columns, strict=True)
+        _array(field, column) for field, column in zip(fields, columns, strict=True)
     ]
 
 
-def _value(value: Any, *, is_json: bool) -> Any:
-    if is_json:
-        return None if value is None else orjson.dumps(value).decode()
-    if isinstance(value, UUID):
-        return str(value)
-    return psycopg2.Binary(value) if isinstance(value, bytes) else value
+def _array(field: Field[Any, Any], column: Sequence[Any]) -> list[Any]:
+    """Return a column's values as the driver takes them, by what the field holds."""
+    target = field.target_field if isinstance(field, ForeignKey) else field
+    if isinstance(target, JSONField):
+        return [None if v is None else orjson.dumps(v).decode() for v in column]
+    if isinstance(target, UUIDField):
+        return [None if v is None else str(v) for v in column]
+    if isinstance(target, BinaryField):
+        return [None if v is None else psycopg2.Binary(v) for v in column]
+    return list(column)
 
 
 def _prepared(fields: Sequence[Field[Any, Any]], row: Sequence[Any]) -> list[Any]:
