@@ -94,6 +94,24 @@ def take_back(deliveries: Sequence[WebhookDelivery]) -> None:
     ).update(unfinished=F("unfinished") - 1)
 
 
+def make_due(rows: QuerySet[WebhookDelivery]) -> set[int]:
+    """Let deliveries begin anew, as if they had just come; return their shards.
+
+    What was stored of them stays stored: it is told apart by its content.
+    """
+    shards = set(rows.order_by().values_list("shard", flat=True).distinct())
+    rows.update(
+        status=DeliveryStatus.PENDING,
+        attempts=0,
+        unfinished=0,
+        next_attempt_at=None,
+        error_code="",
+        error="",
+        processed_at=None,
+    )
+    return shards
+
+
 def documents_of(delivery_ids: Sequence[int]) -> dict[int, list[ApiResponse]]:
     """Return what was fetched before for these deliveries and is still kept."""
     found: dict[int, list[ApiResponse]] = {}

@@ -19,7 +19,7 @@ from biometrics import audit
 from biometrics.errors import BiometricsError
 from biometrics.messages import NewMessage
 from biometrics.models import OutboxMessage, ParkedQueue, Subject, bulk
-from biometrics.models.outbox import MessageStatus, Priority
+from biometrics.models.outbox import MessageStatus, ParkCode, Priority
 from biometrics.shards import shard_of
 
 __all__ = [
@@ -29,7 +29,10 @@ __all__ = [
     "hold_back",
     "lock_person",
     "locked_in_order",
+    "note",
     "park",
+    "parked_queue",
+    "release",
     "retry",
     "skip",
     "withdraw",
@@ -76,7 +79,7 @@ def append(*, messages: Sequence[NewMessage], now: datetime) -> set[int]:
     }
 
 
-def park(*, subject: UUID, from_id: int, reason: str, now: datetime) -> int:
+def park(*, subject: UUID, from_id: int, code: str, reason: str, now: datetime) -> int:
     """Hold a person's messages back from `from_id` on; return how many.
 
     Takes the person's lock; whoever also needs a lease takes this lock first.
@@ -95,6 +98,7 @@ def park(*, subject: UUID, from_id: int, reason: str, now: datetime) -> int:
         defaults={
             "shard": shard,
             "from_id": from_id,
+            "code": code,
             "reason": reason[:500],
             "since": now,
         },
@@ -120,18 +124,24 @@ def hold_back(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
         if first is None:
             message = f"Nothing of {subject} waits to be published."
             raise OutboxError(message)
-        count = park(subject=subject, from_id=first, reason=reason, now=now)
-        queue = _parked_queue(subject)
-        _note(queue, "outbox.park", actor=actor, reason=reason, now=now, count=count)
+        count = park(
+            subject=subject,
+            from_id=first,
+            code=ParkCode.HELD_BACK,
+            reason=reason,
+            now=now,
+        )
+        queue = parked_queue(subject)
+        note(queue, "outbox.park", actor=actor, reason=reason, now=now, count=count)
     return count
 
 
 def retry(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
     """Let a parked person's messages flow again; return how many are due now."""
     with transaction.atomic():
-        queue = _parked_queue(subject)
-        count = _release(queue)
-        _note(queue, "outbox.retry", actor=actor, reason=reason, now=now, count=count)
+        queue = parked_queue(subject)
+        count = release(queue)
+        note(queue, "outbox.retry", actor=actor, reason=reason, now=now, count=count)
     return count
 
 
@@ -141,12 +151,12 @@ def skip(*, subject: UUID, actor: str, reason: str, now: datetime) -> int:
     The message becomes `dead` and keeps the reason. Returns how many are due now.
     """
     with transaction.atomic():
-        queue = _parked_queue(subject)
+        queue = parked_queue(subject)
         OutboxMessage.objects.filter(
             id=queue.from_id, status=MessageStatus.PARKED
         ).update(status=MessageStatus.DEAD, error=f"skipped: {reason}"[:500])
-        count = _release(queue)
-        _note(queue, "outbox.skip", actor=actor, reason=reason, now=now, count=count)
+        count = release(queue)
+        note(queue, "outbox.skip", actor=actor, reason=reason, now=now, count=count)
     return count
 
 
@@ -184,6 +194,49 @@ def locked_in_order(*, rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]
     """
     locked = rows.order_by("id").select_for_update().values_list("id", flat=True)
     return OutboxMessage.objects.filter(id__in=list(locked))
+
+
+def parked_queue(subject: UUID) -> ParkedQueue:
+    """Return where a person's messages are held, the person locked.
+
+    Raises OutboxError when nothing of theirs is parked.
+    """
+    lock_person(subject=subject)
+    queue = ParkedQueue.objects.filter(subject=subject).first()
+    if queue is None:
+        message = f"Nothing of {subject} is parked; see manage.py outbox parked."
+        raise OutboxError(message)
+    return queue
+
+
+def release(queue: ParkedQueue) -> int:
+    """Let a person's messages flow again, the person locked; return how many."""
+    rows = locked_in_order(
+        rows=OutboxMessage.objects.filter(
+            subject=queue.subject, status=MessageStatus.PARKED
+        )
+    )
+    count = rows.update(status=MessageStatus.PENDING)
+    ParkedQueue.objects.filter(subject=queue.subject).delete()
+    return count
+
+
+def note(
+    queue: ParkedQueue, verb: str, *, actor: str, reason: str, now: datetime, count: int
+) -> None:
+    """Write into the audit trail what was decided about a parked person."""
+    audit.note(
+        actor=actor,
+        verb=verb,
+        target=f"subject {queue.subject}",
+        reason=reason,
+        now=now,
+        detail={
+            "from_id": queue.from_id,
+            "parked_because": queue.reason,
+            "messages": count,
+        },
+    )
 
 
 def _row(
@@ -242,40 +295,3 @@ def _lift(messages: Iterable[NewMessage]) -> None:
 def _parked_among(subjects: set[UUID]) -> set[UUID]:
     queues = ParkedQueue.objects.filter(subject__in=subjects)
     return set(queues.values_list("subject", flat=True))
-
-
-def _parked_queue(subject: UUID) -> ParkedQueue:
-    lock_person(subject=subject)
-    queue = ParkedQueue.objects.filter(subject=subject).first()
-    if queue is None:
-        message = f"Nothing of {subject} is parked; see manage.py outbox parked."
-        raise OutboxError(message)
-    return queue
-
-
-def _release(queue: ParkedQueue) -> int:
-    rows = locked_in_order(
-        rows=OutboxMessage.objects.filter(
-            subject=queue.subject, status=MessageStatus.PARKED
-        )
-    )
-    count = rows.update(status=MessageStatus.PENDING)
-    ParkedQueue.objects.filter(subject=queue.subject).delete()
-    return count
-
-
-def _note(
-    queue: ParkedQueue, verb: str, *, actor: str, reason: str, now: datetime, count: int
-) -> None:
-    audit.note(
-        actor=actor,
-        verb=verb,
-        target=f"subject {queue.subject}",
-        reason=reason,
-        now=now,
-        detail={
-            "from_id": queue.from_id,
-            "parked_because": queue.reason,
-            "messages": count,
-        },
-    )

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from biometrics import audit, nudges
+from biometrics import audit, deliveries, nudges
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 
@@ -24,15 +24,8 @@ def retry_deliveries(
         parked = WebhookDelivery.objects.filter(
             pk__in=rows.values_list("pk", flat=True), status=DeliveryStatus.PARKED
         )
-        shards = set(parked.values_list("shard", flat=True))
-        count = parked.update(
-            status=DeliveryStatus.PENDING,
-            attempts=0,
-            unfinished=0,
-            next_attempt_at=None,
-            error_code="",
-            error="",
-        )
+        count = parked.count()
+        shards = deliveries.make_due(parked)
         audit.note(
             actor=actor,
             verb="delivery.retry",

@@ -68,7 +68,10 @@ def objections(*, key: bytes, headers: Mapping[str, bytes], value: bytes) -> lis
     known = _validators().get(texts.get("ce_dataschema", ""))
     if known is None:
         return [f"no schema is called {texts.get('ce_dataschema')!r}"]
-    data = orjson.loads(value)
+    try:
+        data = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return ["value: is not JSON"]
     of_headers, of_value = known
     found = [
         f"{where} {error.json_path}: {error.message[:200]}"
@@ -78,8 +81,9 @@ def objections(*, key: bytes, headers: Mapping[str, bytes], value: bytes) -> lis
         )
         for error in validator.iter_errors(what)
     ]
-    found += _wrong_units(data)
-    return found or list(_misread(key, headers, value))
+    if not found:
+        found = [*_wrong_units(data), *_misread(key, headers, value)]
+    return found
 
 
 def _wrong_units(data: Mapping[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from biometrics.models.outbox import (
     ShardLease,
 )
 from biometrics.models.people import ErasedAccount, Subject, VendorConnection
+from biometrics.models.replay import ReplayRun
 
 __all__ = [
     "AuditEntry",
@@ -30,6 +31,7 @@ __all__ = [
     "ParkedQueue",
     "PublishBatch",
     "Reading",
+    "ReplayRun",
     "ShardLease",
     "StaffAlarm",
     "Subject",

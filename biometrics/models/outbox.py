@@ -38,6 +38,16 @@ class BatchState(models.TextChoices):
     VOID = "void"
 
 
+class ParkCode(models.TextChoices):
+    """Why a person's messages wait: for grouping, and for what to do about it."""
+
+    TOO_LARGE = "too_large"
+    BAD_TOPIC = "bad_topic"
+    INVALID = "invalid"
+    REFUSED = "refused"
+    HELD_BACK = "held_back"
+
+
 class PublishBatch(models.Model):
     """What one Kafka transaction holds; the shard's progress names its number."""
 
@@ -51,6 +61,7 @@ class PublishBatch(models.Model):
     refused = models.CharField(
         max_length=500, blank=True, help_text="Why the broker refused one of its rows."
     )
+    refused_code = models.CharField(max_length=12, blank=True, editable=False)
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -191,8 +202,14 @@ class ParkedQueue(models.Model):
     subject = models.UUIDField(unique=True)
     shard = models.SmallIntegerField()
     from_id = models.BigIntegerField()
+    code = models.CharField(
+        max_length=12, choices=ParkCode.choices, default=ParkCode.REFUSED
+    )
     reason = models.CharField(max_length=500)
     since = models.DateTimeField()
+
+    class Meta:
+        constraints = [one_of("code", ParkCode, name="queue_code_known")]
 
     def __str__(self) -> str:
         return f"{self.subject} from {self.from_id}"

@@ -171,9 +171,11 @@ def void(*, batch_id: int, is_refused: bool, now: datetime) -> None:
         rows.update(status=MessageStatus.PENDING, batch=None)
 
 
-def note_refusal(*, batch_id: int, reason: str) -> None:
+def note_refusal(*, batch_id: int, reason: str, code: str) -> None:
     """Remember why the broker refused a batch, for the one who clears up."""
-    PublishBatch.objects.filter(id=batch_id).update(refused=reason[:500])
+    PublishBatch.objects.filter(id=batch_id).update(
+        refused=reason[:500], refused_code=code
+    )
 
 
 def open_batch(shard: int) -> PublishBatch | None:
@@ -231,7 +233,7 @@ def _chosen(shard: int, limits: Limits) -> list[int]:
     chosen: list[int] = []
     room = limits.value_bytes
     for number, size in sized:
-        room -= size
+        room -= size or 0
         if chosen and room < 0:
             break
         chosen.append(number)

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from biometrics import metrics
+from biometrics.publishing import conformity
 from biometrics.publishing.claims import Claim, ClaimedMessage
 from biometrics.publishing.parking import Refusal
-from biometrics.publishing.producers import OutgoingRecord, RecordProducer
+from biometrics.publishing.producers import (
+    Objection,
+    OutgoingRecord,
+    RecordProducer,
+)
 
 
 def records_of(*, claim: Claim, now: datetime) -> list[OutgoingRecord]:
@@ -29,16 +34,27 @@ def refusals(
     producer: RecordProducer,
     topics: frozenset[str],
 ) -> list[Refusal]:
-    """Return what can never be sent, the first message of each person only."""
+    """Return what can never be sent, the first message of each person only.
+
+    Nothing has been sent by then. A record that breaks its schema is among it: consumers
+    rely on the schema, and taking a record back is not possible.
+    """
     found: dict[object, Refusal] = {}
     for message, record in zip(claim.messages, records, strict=True):
-        reason = _stray(record, topics) or producer.refusal(record)
-        if reason and message.subject not in found:
+        if message.subject in found:
+            continue
+        objection = (
+            _stray(record, topics)
+            or producer.refusal(record)
+            or conformity.objection(headers=message.headers, value=message.value)
+        )
+        if objection:
             found[message.subject] = Refusal(
                 message_id=message.id,
                 subject=message.subject,
                 topic=message.topic,
-                reason=reason,
+                code=objection.code,
+                reason=objection.reason,
             )
     return list(found.values())
 
@@ -50,7 +66,8 @@ def count(*, claim: Claim) -> None:
 
 
 def _record(message: ClaimedMessage, timestamp_ms: int) -> OutgoingRecord:
-    headers = [(name, text.encode()) for name, text in message.headers.items()]
+    # What is no text is refused right after; it must not keep the others waiting.
+    headers = [(name, str(text).encode()) for name, text in message.headers.items()]
     headers.append(("ce_sequence", b"%020d" % message.id))
     return OutgoingRecord(
         topic=message.topic,
@@ -61,7 +78,10 @@ def _record(message: ClaimedMessage, timestamp_ms: int) -> OutgoingRecord:
     )
 
 
-def _stray(record: OutgoingRecord, topics: frozenset[str]) -> str | None:
+def _stray(record: OutgoingRecord, topics: frozenset[str]) -> Objection | None:
     if record.topic in topics:
         return None
-    return f"No vendor adapter declares the topic {record.topic!r}."
+    return Objection(
+        code="bad_topic",
+        reason=f"No vendor adapter declares the topic {record.topic!r}.",
+    )

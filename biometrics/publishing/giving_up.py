@@ -95,7 +95,7 @@ def _note_refusal(
     assert claim is not None
     with leases.transact():
         leases.hold(lease=lease, now=now)
-        claims.note_refusal(batch_id=claim.batch_id, reason=str(error))
+        claims.note_refusal(batch_id=claim.batch_id, reason=str(error), code=error.code)
         leases.release(lease=lease, now=now)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from biometrics import outbox
 from biometrics.models import OutboxMessage, ParkedQueue, PublishBatch
+from biometrics.models.outbox import ParkCode
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Refusal:
     message_id: int
     subject: UUID
     topic: str
+    code: str
     reason: str
 
 
@@ -38,6 +40,7 @@ def refused_alone(*, batch: PublishBatch) -> Refusal | None:
         message_id=message.id,
         subject=message.subject,
         topic=message.topic,
+        code=batch.refused_code or ParkCode.REFUSED,
         reason=batch.refused,
     )
 
@@ -47,6 +50,7 @@ def park(*, refusal: Refusal, now: datetime) -> None:
     outbox.park(
         subject=refusal.subject,
         from_id=refusal.message_id,
+        code=refusal.code,
         reason=refusal.reason,
         now=now,
     )
@@ -55,6 +59,7 @@ def park(*, refusal: Refusal, now: datetime) -> None:
         extra={
             "message_id": refusal.message_id,
             "topic": refusal.topic,
+            "code": refusal.code,
             "reason": refusal.reason,
         },
     )

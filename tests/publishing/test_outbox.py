@@ -37,7 +37,11 @@ def append(world: World, *messages: NewMessage) -> set[int]:
 def park(world: World, *, person: UUID, index: int = 0) -> int:
     rows = OutboxMessage.objects.filter(subject=person).order_by("id")
     return outbox.park(
-        subject=person, from_id=rows[index].id, reason="too large", now=world.clock()
+        subject=person,
+        from_id=rows[index].id,
+        code="too_large",
+        reason="too large",
+        now=world.clock(),
     )
 
 

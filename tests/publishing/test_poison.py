@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,7 +12,8 @@ from biometrics import outbox
 from biometrics.models import OutboxMessage, ParkedQueue
 from biometrics.models.outbox import MessageStatus
 from biometrics.publishing.producers.memory import MemoryBroker
-from tests.publishing.world import Death, Worker, World, both_modes, mark_of
+from tests.publishing.poison_contract import PoisonContract
+from tests.publishing.world import TOPIC, Death, World, both_modes, mark_of
 
 Visible = Callable[[], dict[UUID, list[str]]]
 POISON = "poison"
@@ -23,16 +23,6 @@ POISON = "poison"
 def broker() -> MemoryBroker:
     """Return a broker that refuses poison."""
     return MemoryBroker(refuses=lambda record: mark_of(record.value) == POISON)
-
-
-def work_until_done(world: World, worker: Worker | None = None) -> None:
-    """Work as the sweep would."""
-    active = worker or world.worker()
-    for _ in range(60):
-        if active.work().state == "idle":
-            return
-        world.clock.advance(timedelta(seconds=2))
-    pytest.fail("not done after 60 turns")
 
 
 def people(world: World, count: int, *, each: int) -> list[UUID]:
@@ -52,7 +42,7 @@ def test_everybody_else_flows_in_order(world: World, visible: Visible) -> None:
     world.append(2)
     more = people(world, 20, each=3)
 
-    work_until_done(world)
+    world.work_off()
 
     seen = visible()
     assert all(seen[person] == world.sent[person] for person in healthy + more)
@@ -71,7 +61,7 @@ def test_several_poisoned_people_are_found_one_by_one(
         world.append(1, person=sick[-1], mark=POISON)
         world.append(1, person=sick[-1])
 
-    work_until_done(world)
+    world.work_off()
 
     assert set(ParkedQueue.objects.values_list("subject", flat=True)) == set(sick)
     assert world.statuses() == {"published": 60, "parked": 6}
@@ -81,7 +71,7 @@ def test_several_poisoned_people_are_found_one_by_one(
 @both_modes
 def test_poison_alone_in_its_shard(world: World) -> None:
     world.append(1, mark=POISON)
-    work_until_done(world)
+    world.work_off()
     assert world.statuses() == {"parked": 1}
     assert "refused" in ParkedQueue.objects.get().reason
 
@@ -91,10 +81,10 @@ def test_the_search_survives_deaths(world: World, visible: Visible) -> None:
     world.append(1, mark=POISON)
     for point in ("before stage", "before fence", "after read", "after commit"):
         with pytest.raises(Death):
-            work_until_done(world, world.worker().dies_at(point))
+            world.work_off(world.worker().dies_at(point))
         world.lease_runs_out()
 
-    work_until_done(world)
+    world.work_off()
 
     seen = visible()
     assert all(seen[person] == world.sent[person] for person in healthy)
@@ -114,7 +104,7 @@ def test_a_person_lifted_during_the_search_keeps_their_order(
     world.append(1, person=late, priority="HIGH")
     people(world, 2, each=1)
 
-    work_until_done(world)
+    world.work_off()
 
     assert visible()[late] == world.sent[late]
     assert world.statuses() == {"published": 25, "parked": 1}
@@ -145,21 +135,21 @@ def test_a_retry_after_the_fault_was_mended(
 ) -> None:
     world.append(1, mark=POISON)
     world.append(1)
-    work_until_done(world)
+    world.work_off()
     broker.refuses = lambda _record: False
     outbox.retry(
         subject=world.person, actor="eva", reason="limit raised", now=world.clock()
     )
-    work_until_done(world)
+    world.work_off()
     assert visible() == world.sent
 
 
 @both_modes
 def test_a_retry_without_mending_parks_again(world: World) -> None:
     world.append(1, mark=POISON)
-    work_until_done(world)
+    world.work_off()
     outbox.retry(subject=world.person, actor="eva", reason="hope", now=world.clock())
-    work_until_done(world)
+    world.work_off()
     assert world.statuses() == {"parked": 1}
 
 
@@ -167,9 +157,9 @@ def test_a_retry_without_mending_parks_again(world: World) -> None:
 def test_skipping_lets_the_rest_flow(world: World, visible: Visible) -> None:
     world.append(1, mark=POISON)
     world.append(2)
-    work_until_done(world)
+    world.work_off()
     outbox.skip(subject=world.person, actor="eva", reason="broken", now=world.clock())
-    work_until_done(world)
+    world.work_off()
     assert visible() == {world.person: ["1", "2"]}
     assert OutboxMessage.objects.filter(status=MessageStatus.DEAD).count() == 1
 
@@ -179,7 +169,7 @@ def test_messages_that_come_later_wait_with_the_parked_ones(
     world: World, visible: Visible
 ) -> None:
     world.append(1, mark=POISON)
-    work_until_done(world)
+    world.work_off()
     world.append(1, priority="HIGH")
     world.worker().work()
     assert visible() == {}
@@ -194,3 +184,13 @@ def test_many_at_once_are_said_to_be_something_else(
     with caplog.at_level(logging.ERROR):
         world.worker().work()
     assert "publish.many_parked" in caplog.text
+
+
+class TestPoisonInMemory(PoisonContract):
+    @pytest.fixture
+    def broker(self) -> MemoryBroker:
+        return MemoryBroker(max_bytes=50_000)
+
+    @pytest.fixture
+    def everything(self, broker: MemoryBroker) -> Callable[[], int]:
+        return lambda: len(broker.read(TOPIC, committed=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -10,12 +9,12 @@ from uuid import UUID
 import pytest
 
 from auren.devstack.kafka import EmbeddedKafka
-from biometrics.models import ParkedQueue
 from biometrics.publishing.producers import DoubtError
 from biometrics.publishing.producers.kafka_cluster import KafkaCluster
 from tests.publishing.clusters import kafka_config
+from tests.publishing.poison_contract import PoisonContract
 from tests.publishing.records import read_all
-from tests.publishing.test_poison import people, work_until_done
+from tests.publishing.test_poison import people
 from tests.publishing.world import Death, World, mark_of
 from tests.services import create_topic
 
@@ -139,21 +138,6 @@ def test_a_relay_recovers_its_own_shard_after_a_doubt(
     assert visible() == real.sent
 
 
-def test_poison_stops_one_person_and_nobody_else(real: World, visible: Visible) -> None:
-    healthy = people(real, 15, each=2)
-    real.append(1)
-    real.append(1, mark=random.Random(1).randbytes(60_000).hex())
-    real.append(1)
-
-    work_until_done(real)
-
-    seen = visible()
-    assert all(seen[person] == real.sent[person] for person in healthy)
-    assert seen[real.person] == real.sent[real.person][:1]
-    assert ParkedQueue.objects.get().subject == real.person
-    assert real.statuses() == {"published": 31, "parked": 2}
-
-
 def test_the_broker_is_killed_during_the_fence(
     db: None, one_shard: None, own_kafka: EmbeddedKafka
 ) -> None:
@@ -196,3 +180,17 @@ def test_the_broker_is_killed_before_the_commit(
     assert seen_by(own_kafka.bootstrap_servers, world) == world.sent
     assert world.statuses() == {"published": 12}
     world.close()
+
+
+class TestPoisonOnKafka(PoisonContract):
+    @pytest.fixture
+    def world(self, real: World) -> World:
+        return real
+
+    @pytest.fixture
+    def everything(self, kafka: str, real: World) -> Callable[[], int]:
+        def count() -> int:
+            options = {"topic": real.topic, "isolation": "read_uncommitted"}
+            return len(read_all(kafka, **options))
+
+        return count

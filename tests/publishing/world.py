@@ -27,6 +27,7 @@ from biometrics.publishing.claims import Limits
 from biometrics.publishing.envelope import connection_message
 from biometrics.publishing.producers import (
     Cluster,
+    Objection,
     OutgoingRecord,
     Progress,
     Receipt,
@@ -122,7 +123,7 @@ class HookedProducer:
     def transactional_id(self) -> str:
         return self._inner.transactional_id
 
-    def refusal(self, record: OutgoingRecord) -> str | None:
+    def refusal(self, record: OutgoingRecord) -> Objection | None:
         return self._inner.refusal(record)
 
     def stage(
@@ -306,6 +307,16 @@ class World:
 
     def lease_runs_out(self) -> None:
         self.clock.advance(LEASE)
+
+    def work_off(self, worker: Worker | None = None) -> None:
+        """Work as the sweep would, until nothing is left to do."""
+        active = worker or self.worker()
+        for _ in range(60):
+            if active.work().state == "idle":
+                return
+            self.clock.advance(timedelta(seconds=2))
+        message = "not done after 60 turns"
+        raise AssertionError(message)
 
     def lease(self) -> ShardLease:
         return ShardLease.objects.get(step=LeaseStep.PUBLISH, shard=0)

@@ -1,4 +1,4 @@
-"""What waits to be published: ``manage.py outbox status|parked|retry|skip|park|resume``."""
+"""What waits to be published: ``manage.py outbox status|parked|fix|retry|skip|...``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from biometrics import outbox
+from biometrics import mending, outbox, reasons
 from biometrics.errors import BiometricsError
 from biometrics.identity import database_id
 from biometrics.models import OutboxMessage, ParkedQueue, ShardLease
@@ -28,6 +28,7 @@ class Command(BaseCommand):
         verbs.add_parser("status", help="counts, the oldest message, alarms")
         verbs.add_parser("parked", help="whose messages are parked, and why")
         for name, text in (
+            ("fix", "make the refused message anew with today's code, then retry"),
             ("retry", "let parked messages flow again"),
             ("skip", "give up the message that stopped a person; the others flow"),
             ("park", "hold back what a person has waiting"),
@@ -76,9 +77,20 @@ class Command(BaseCommand):
                 str(queue.subject),
                 f"{number} messages since {queue.since:%Y-%m-%d %H:%M}Z",
                 f"from {queue.from_id}",
-                queue.reason,
+                f"{queue.code}: {queue.reason}",
+                f"Next: {reasons.of_queue(queue.code).next_step}",
             ]
             self.stdout.write("\t".join(told))
+
+    def _fix(self, options: dict[str, Any]) -> None:
+        fixed = mending.fix(
+            subject=options["subject"],
+            actor=_actor(),
+            reason=options["reason"],
+            now=timezone.now(),
+        )
+        how = "Its delivery is read again" if fixed.is_read_again else "It is made anew"
+        self.stdout.write(f"{how}; {fixed.due} messages are due now.")
 
     def _retry(self, options: dict[str, Any]) -> None:
         self._decide(outbox.retry, options, "{} messages are due now.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from biometrics.errors import (
     ConfigurationError,
@@ -64,8 +64,23 @@ class MisconfiguredError(ConfigurationError, RetryablePublishError):
     """Kafka refuses us, not a record: access rights, version, topics or settings."""
 
 
+RefusalCode: TypeAlias = Literal["too_large", "bad_topic", "invalid", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Why a record can never be sent; `reason` quotes nothing of its value."""
+
+    code: RefusalCode
+    reason: str
+
+
 class RefusedError(PermanentPublishError):
     """The broker refuses a record of the batch for good; nothing was committed."""
+
+    def __init__(self, detail: str, *, code: RefusalCode = "refused") -> None:
+        super().__init__(detail)
+        self.code: RefusalCode = code
 
 
 class RecordProducer(Protocol):
@@ -79,7 +94,7 @@ class RecordProducer(Protocol):
         """Return the id under which it can be fenced; empty when it has none."""
         ...
 
-    def refusal(self, record: OutgoingRecord) -> str | None:
+    def refusal(self, record: OutgoingRecord) -> Objection | None:
         """Say why this record can never be sent, without sending anything."""
         ...
 

@@ -20,6 +20,7 @@ from kafka.structs import OffsetAndMetadata
 
 from biometrics.publishing.producers import (
     DoubtError,
+    Objection,
     OutgoingRecord,
     Progress,
     Receipt,
@@ -104,16 +105,20 @@ class KafkaRecordProducer:
             self._client.init_transactions()
             self._identity = self._current_identity()
 
-    def refusal(self, record: OutgoingRecord) -> str | None:
+    def refusal(self, record: OutgoingRecord) -> Objection | None:
         """Say why this record can never be sent, without sending anything."""
         if not _TOPIC_NAME.fullmatch(record.topic):
-            return f"{record.topic!r} is no name of a topic."
+            return Objection(
+                code="bad_topic", reason=f"{record.topic!r} is no name of a topic."
+            )
         size = self._client._estimate_size_in_bytes(  # noqa: SLF001
             record.key, record.value, list(record.headers)
         )
         if size > self._max_bytes:
-            return (
-                f"The record has {size} bytes, at most {self._max_bytes} can be sent."
+            return Objection(
+                code="too_large",
+                reason=f"The record has {size} bytes, "
+                f"at most {self._max_bytes} can be sent.",
             )
         return None
 

@@ -12,6 +12,7 @@ from biometrics.publishing.producers import (
     DoubtError,
     FencedError,
     MisconfiguredError,
+    RefusalCode,
     RefusedError,
 )
 
@@ -56,6 +57,14 @@ MEANINGS: Final[dict[type[BaseException], Meaning]] = {
 }
 
 
+# What the broker minds about a refused record; whatever is not named is "refused".
+_REFUSALS: Final[dict[type[BaseException], RefusalCode]] = {
+    errors.MessageSizeTooLargeError: "too_large",
+    errors.RecordListTooLargeError: "too_large",
+    errors.InvalidTopicError: "bad_topic",
+}
+
+
 def meaning_of(error: BaseException) -> Meaning:
     """Return what an error of the client means."""
     for kind in type(error).__mro__:
@@ -76,5 +85,8 @@ def translated(error: BaseException, *, doing: str) -> PublishError:
             f"Kafka refuses the relay while {doing}: {name}. "
             "Check KAFKA_SECURITY_* and manage.py kafka_topics."
         )
+    if meaning is Meaning.REFUSED:
+        code = _REFUSALS.get(type(error), "refused")
+        return RefusedError(f"{name} while {doing}.", code=code)
     kind: type[PublishError] = meaning.value
     return kind(f"{name} while {doing}.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from biometrics.publishing.producers import (
     DoubtError,
     FencedError,
+    Objection,
     OutgoingRecord,
     Progress,
     Receipt,
@@ -44,12 +45,13 @@ class Transaction:
 class MemoryBroker:
     """What outlives every producer.
 
-    `refuses` says which records are poison. `away` makes every call fail as if the
-    broker could not be reached.
+    `refuses` says which records are poison, `max_bytes` how long a value may be. `away`
+    makes every call fail as if the broker could not be reached.
     """
 
     refuses: Callable[[OutgoingRecord], bool] = lambda _record: False
     away: bool = False
+    max_bytes: int | None = None
     epochs: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     open: dict[str, Transaction] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
@@ -71,6 +73,9 @@ class MemoryBroker:
         if self.refuses(record):
             message = "The record is refused (memory broker)."
             raise RefusedError(message)
+        if self.max_bytes is not None and len(record.value) > self.max_bytes:
+            message = "The record is too large (memory broker)."
+            raise RefusedError(message, code="too_large")
         partition = zlib.crc32(record.key) % PARTITIONS
         log = self.partitions[record.topic, partition]
         log.append(StoredRecord(record=record, transaction=transaction))
@@ -128,10 +133,10 @@ class MemoryRecordProducer:
         """Return the id under which it can be fenced; empty when it has none."""
         return self._id
 
-    def refusal(self, record: OutgoingRecord) -> str | None:
+    def refusal(self, record: OutgoingRecord) -> Objection | None:
         """Refuse a topic's name that no broker accepts."""
         if not record.topic.strip():
-            return "The topic's name is empty."
+            return Objection(code="bad_topic", reason="The topic's name is empty.")
         return None
 
     def stage(
