@@ -62,6 +62,7 @@ app.conf.beat_schedule = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "replay": {"task": "biometrics.replay", "schedule": 2.0, "options": {"expires": 2}},
     "connections": {
         "task": "biometrics.check_connections",
         "schedule": 60.0,

@@ -153,6 +153,7 @@ CELERY_TASK_ROUTES = {
     # It finds what got lost: behind a full queue it would come too late, and expire.
     "biometrics.sweep": {"queue": "auren-urgent"},
     "biometrics.recover_due": {"queue": "auren-slow"},
+    "biometrics.replay": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},
     "biometrics.watch_streams": {"queue": "auren-slow"},
@@ -328,6 +329,9 @@ HRV_ABSOLUTE_RULES = env.one_of(
 # ── Retention, days ──────────────────────────────────────────────────────────
 RAW_RETENTION_DAYS = env.integer("RAW_RETENTION_DAYS", 30, low=1)
 MESSAGE_RETENTION_DAYS = env.integer("MESSAGE_RETENTION_DAYS", 7, low=1)
+
+# ── Replay: deliveries handed over to the workers in a second ────────────────
+REPLAY_PER_SECOND = env.integer("REPLAY_PER_SECOND", 50, low=1, high=1000)
 
 # ── Metrics ──────────────────────────────────────────────────────────────────
 METRICS_ALLOWED_IPS = env.networks("METRICS_ALLOWED_IPS", "127.0.0.1,::1")

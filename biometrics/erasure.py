@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import CharField, F, Value
+from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Cast, Concat
 
 from biometrics import audit, nudges, outbox
@@ -26,6 +26,7 @@ from biometrics.models import (
     HrvNight,
     OutboxMessage,
     Reading,
+    ReplayRun,
     Subject,
     VendorConnection,
     WebhookDelivery,
@@ -73,6 +74,11 @@ def erase_subject(
             ],
             ignore_conflicts=True,
         )
+        # What staff chose for a replay may name the person or an account.
+        ReplayRun.objects.filter(
+            Q(selection__subject=str(subject_id))
+            | Q(selection__account_id__in=[row.account_id for row in connections])
+        ).delete()
         _delete_connections(connections)
         Subject.objects.filter(id=subject_id).delete()
         shards = outbox.append(

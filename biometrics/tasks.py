@@ -19,6 +19,7 @@ from biometrics.connections import subscriptions
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
 from biometrics.recovery import lane, reconcile, silence
+from biometrics.replay import runs
 from resilience import apply_operator_modes, backfill_transitions
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,14 @@ def sweep(**_: Any) -> None:
     nudges.nudge_publishing(set(relay.due_publish_shards(now=now)) - urgent)
     nudges.mark_worker()
     broadcast_numbers(now=now)
+
+
+@shared_task(name="biometrics.replay")
+def go_on_with_replays(**_: Any) -> None:
+    """Go on with the replays and plans that staff asked for."""
+    clock = leases.shared_clock(own=timezone.now)
+    if runs.advance(now=clock, budget_s=_BUDGET_S).is_working:
+        broadcast_numbers(now=timezone.now())
 
 
 @shared_task(name="biometrics.check_ledger")

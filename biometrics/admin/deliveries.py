@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
-from biometrics import parked, replay
+from biometrics import parked
 from biometrics.admin.base import (
     NOTHING,
     bullets,
@@ -31,6 +31,9 @@ from biometrics.admin.reveal import HidingAdmin
 from biometrics.admin.trail import curl, trail_of
 from biometrics.models import OutboxMessage, VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
+from biometrics.replay import runs
+from biometrics.replay.comparing import Preview
+from biometrics.replay.selection import Selection
 from biometrics.search import deliveries_named
 
 _LABELS = {
@@ -225,31 +228,36 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         return confirm(self, request, queryset, verb)
 
 
-def _selection(rows: QuerySet[Any]) -> replay.Selection:
-    return replay.Selection(ids=list(rows.values_list("public_id", flat=True)))
-
-
 def _plan(rows: QuerySet[Any]) -> list[str]:
     """Tell by vendor and record type what the replay would find."""
-    found = replay.preview(_selection(rows))
+    found = Preview()
+    found.add(list(_selection(rows).rows().order_by("id")))
     fates = [f"{v}: {n} {fate}" for (v, fate), n in sorted(found.deliveries.items())]
     records = [
         f"{vendor} {record_type}: {n} {outcome}"
         for (vendor, record_type, outcome), n in sorted(found.records.items())
     ]
-    return [*fates, *records] or [
+    fields = [
+        f"{vendor} {record_type}: {path} differs in {n}"
+        for (vendor, record_type, path), n in sorted(found.fields.items())
+    ]
+    return [*fates, *records, *fields] or [
         "None of them can be replayed (no bytes, or waiting)."
     ]
 
 
+def _selection(rows: QuerySet[Any]) -> Selection:
+    return Selection(ids=list(rows.values_list("public_id", flat=True)))
+
+
 def _replay(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
-    counted = replay.replay(
+    run = runs.begin(
         _selection(rows),
         actor=request.user.get_username(),
         reason=said["reason"],
         now=timezone.now(),
     )
-    return f"{sum(counted.values())} deliveries are read again."
+    return f"{run.total} deliveries are read again: replay {run.pk}."
 
 
 def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:

@@ -53,6 +53,8 @@ class Migration(migrations.Migration):
                 ('plan', models.JSONField(default=dict)),
                 ('planned', models.IntegerField(default=0)),
                 ('planned_to', models.BigIntegerField(default=0)),
+                ('begun', models.SmallIntegerField(default=0)),
+                ('is_careful', models.BooleanField(default=False)),
                 ('cursor', models.BigIntegerField(default=0)),
                 ('handed', models.IntegerField(default=0)),
                 ('handed_at', models.DateTimeField(null=True)),

@@ -37,6 +37,9 @@ class ReplayRun(models.Model):
     plan = models.JSONField(default=dict)
     planned = models.IntegerField(default=0)
     planned_to = models.BigIntegerField(default=0)
+    # Beginnings without an end at this place, and whether there ever was one.
+    begun = models.SmallIntegerField(default=0)
+    is_careful = models.BooleanField(default=False)
     cursor = models.BigIntegerField(default=0)
     handed = models.IntegerField(default=0)
     handed_at = models.DateTimeField(null=True)

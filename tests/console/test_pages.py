@@ -10,8 +10,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from biometrics.models import AuditEntry, HrvAlert, WebhookDelivery
+from biometrics.replay import runs
 from tests.console.revealing import reveal
 
 MODELS = (
@@ -243,6 +245,7 @@ def test_a_delivery_is_replayed_after_a_plan_and_a_reason(
     assert WebhookDelivery.objects.get(pk=pk).status == "parked"
 
     act(admin_client, "webhookdelivery", "replay_selected", pk, reason="new mapping")
+    runs.advance(now=timezone.now, budget_s=1)
     assert WebhookDelivery.objects.get(pk=pk).status == "pending"
     entry = AuditEntry.objects.get(verb="delivery.replay")
     assert (entry.actor, entry.reason) == ("ops", "new mapping")

@@ -13,6 +13,7 @@ from biometrics import pipeline
 from biometrics.models import OutboxMessage
 from biometrics.models.outbox import MessageStatus
 from biometrics.publishing import relay
+from biometrics.replay import runs
 
 _TURN_S = 1.0
 # Somebody else works on the shard, or Kafka is being waited for.
@@ -53,7 +54,8 @@ class Command(BaseCommand):
                 shard=shard, now=timezone.now, budget_s=_TURN_S
             )
             done["deliveries"] += outcome.deliveries
-        return bool(shards)
+        replaying = runs.advance(now=timezone.now, budget_s=_TURN_S).is_working
+        return bool(shards) or replaying
 
     def _publish(self, done: Counter[str]) -> bool:
         shards = relay.due_publish_shards(now=timezone.now())
