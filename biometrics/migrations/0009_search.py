@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('biometrics', '0006_recovery'),
+        ('biometrics', '0007_parked_work'),
     ]
 
     operations = [
