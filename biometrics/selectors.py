@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Q
 
-from biometrics.models import HrvAlert, OutboxMessage, WebhookDelivery
+from biometrics.models import HrvAlert, OutboxMessage, ReplayRun, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
 from biometrics.models.intake import DUE_DELIVERY, DeliveryStatus
 from biometrics.models.outbox import MessageStatus
+from biometrics.models.replay import ReplayState
 
+# Runs go one after the other; who looks at an older one looks again.
+_REPLAYS = 5
 _WAITING_MESSAGE = Q(status=MessageStatus.PENDING)
 
 
@@ -95,7 +98,21 @@ def dashboard_numbers(*, now: datetime) -> dict[str, str]:
         "alerts_critical": str(alerts.get("CRITICAL", 0)),
         "alerts_high": str(alerts.get("HIGH", 0)),
         "alerts_medium": str(alerts.get("MEDIUM", 0)),
+        **_replay_numbers(),
     }
+
+
+def _replay_numbers() -> dict[str, str]:
+    """Return how far the newest replays and plans are."""
+    told: dict[str, str] = {}
+    for run in ReplayRun.objects.defer("plan", "selection").order_by("-id")[:_REPLAYS]:
+        is_plan = run.state in {ReplayState.PLANNING, ReplayState.PLANNED}
+        told |= {
+            f"replay_{run.pk}_at": str(run.planned if is_plan else run.done),
+            f"replay_{run.pk}_changed": str(run.changed),
+            f"replay_{run.pk}_state": run.state,
+        }
+    return told
 
 
 def _age(age: timedelta | None) -> str:

@@ -9,7 +9,9 @@ from biometrics.admin import (
     deliveries,
     events,
     messages,
+    parked,
     people,
+    replays,
     staff,
 )
 
@@ -20,6 +22,8 @@ __all__ = [
     "deliveries",
     "events",
     "messages",
+    "parked",
     "people",
+    "replays",
     "staff",
 ]

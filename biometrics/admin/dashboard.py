@@ -45,8 +45,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             ],
         }
         context["urls"] = {
-            "parked": reverse("admin:biometrics_webhookdelivery_changelist")
-            + "?status__exact=parked",
+            "parked": reverse("admin:biometrics_parked"),
         }
     if may("biometrics.view_staffalarm"):
         context["alarms"] = {

@@ -1,20 +1,14 @@
-"""What goes to Kafka: messages, the queues that are parked, and who carries them."""
+"""What goes to Kafka: messages, and who carries them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 
-from biometrics import nudges, outbox
 from biometrics.admin.base import (
     NOTHING,
     ReadOnlyAdmin,
@@ -24,11 +18,9 @@ from biometrics.admin.base import (
     pretty,
     pretty_bytes,
 )
-from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import (
     OutboxMessage,
-    ParkedQueue,
     PublishBatch,
     ShardLease,
     Subject,
@@ -137,95 +129,6 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     def record_value(self, row: OutboxMessage) -> SafeString | str:
         """Show the record's value."""
         return pretty_bytes(row.value)
-
-
-@admin.register(ParkedQueue)
-class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
-    """People whose messages wait for a decision."""
-
-    list_display = ("since_utc", "person", "reason", "waiting")
-    search_fields = ("subject__exact",)
-    ordering = ("since",)
-    actions = ("retry_queues", "skip_messages")
-    fields = ("person", "reason", "since_utc", "stuck_at", "waiting")
-    readonly_fields = fields
-
-    @display(description="Since (UTC)", ordering="since")
-    def since_utc(self, row: ParkedQueue) -> SafeString | str:
-        """Show since when."""
-        return moment(row.since)
-
-    @display(description="Person")
-    def person(self, row: ParkedQueue) -> SafeString | str:
-        """Link to the person."""
-        subject = Subject.objects.filter(pk=row.subject).first()
-        return link(subject) if subject else str(row.subject)
-
-    @display(description="Stuck at")
-    def stuck_at(self, row: ParkedQueue) -> SafeString | str:
-        """Link to the message that was refused."""
-        return link(OutboxMessage.objects.filter(pk=row.from_id).first())
-
-    @display(description="Messages")
-    def waiting(self, row: ParkedQueue) -> SafeString:
-        """Link to what waits."""
-        return list_link(
-            OutboxMessage, "show", q=row.subject, status__exact=MessageStatus.PARKED
-        )
-
-    @action(description="Retry", permissions=["operate"])
-    def retry_queues(
-        self, request: HttpRequest, queryset: QuerySet[ParkedQueue]
-    ) -> HttpResponse | None:
-        """Ask for a reason, then let the queues flow."""
-        verb = Verb(
-            name="retry_queues",
-            title="Retry",
-            effect="The messages of these people are sent again from the refused one "
-            "on, in order. If it is refused again, the queue parks again.",
-            act=_retry,
-        )
-        return confirm(self, request, queryset, verb)
-
-    @action(description="Skip the refused message", permissions=["operate"])
-    def skip_messages(
-        self, request: HttpRequest, queryset: QuerySet[ParkedQueue]
-    ) -> HttpResponse | None:
-        """Ask for a reason, then give the refused messages up."""
-        verb = Verb(
-            name="skip_messages",
-            title="Skip",
-            effect="The refused message of each of these people is given up for good "
-            "(it stays here as dead, with the reason); what waits behind it is sent.",
-            act=_skip,
-        )
-        return confirm(self, request, queryset, verb)
-
-
-def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
-    queues = list(rows)
-    for queue in queues:
-        outbox.retry(
-            subject=queue.subject,
-            actor=request.user.get_username(),
-            reason=said["reason"],
-            now=timezone.now(),
-        )
-    nudges.nudge_publishing({queue.shard for queue in queues})
-    return f"{len(queues)} queues flow again."
-
-
-def _skip(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
-    queues = list(rows)
-    for queue in queues:
-        outbox.skip(
-            subject=queue.subject,
-            actor=request.user.get_username(),
-            reason=said["reason"],
-            now=timezone.now(),
-        )
-    nudges.nudge_publishing({queue.shard for queue in queues})
-    return f"{len(queues)} messages were given up; what waited behind them flows."
 
 
 @admin.register(PublishBatch)

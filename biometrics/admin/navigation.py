@@ -9,8 +9,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 Item = dict[str, Any]
-_DELIVERIES = "admin:biometrics_webhookdelivery_changelist"
-_PARKED = "?status__exact=parked"
 
 
 def navigation(request: HttpRequest) -> list[Item]:
@@ -20,8 +18,7 @@ def navigation(request: HttpRequest) -> list[Item]:
             "Watch",
             _item("Dashboard", "dashboard", "admin:index"),
             _list("Alerts", "ecg_heart", "hrvalert"),
-            _list("Deliveries", "inbox", "webhookdelivery")
-            | {"active": _on_deliveries},
+            _list("Deliveries", "inbox", "webhookdelivery"),
             _list("People", "group", "subject"),
             _list("Events", "event_note", "biometricevent"),
             _list("Readings", "monitor_heart", "reading"),
@@ -36,15 +33,14 @@ def navigation(request: HttpRequest) -> list[Item]:
                 query="?state=open",
                 permission=_may_view("biometrics", "staffalarm"),
             ),
-            _list("Parked queues", "pause_circle", "parkedqueue"),
             _item(
-                "Parked deliveries",
-                "report",
-                _DELIVERIES,
-                query=_PARKED,
-                permission=_may_view("biometrics", "webhookdelivery"),
+                "Parked work",
+                "pause_circle",
+                "admin:biometrics_parked",
+                permission=_may_see_parked,
             )
             | {"active": _on_parked},
+            _list("Replay", "replay", "replayrun"),
             _list("Breakers", "electrical_services", "breakermode", app="resilience"),
             _list("Connections", "link", "vendorconnection"),
         ),
@@ -91,11 +87,13 @@ def _may_view(app: str, model: str) -> Callable[[HttpRequest], bool]:
     return lambda request: bool(request.user.has_perm(f"{app}.view_{model}"))
 
 
-# Unfold marks by address alone, and these two share theirs.
-def _on_deliveries(request: HttpRequest) -> bool:
-    return request.path.startswith(reverse(_DELIVERIES)) and not _on_parked(request)
+def _may_see_parked(request: HttpRequest) -> bool:
+    return any(
+        request.user.has_perm(f"biometrics.view_{model}")
+        for model in ("webhookdelivery", "parkedqueue")
+    )
 
 
 def _on_parked(request: HttpRequest) -> bool:
-    is_list = request.path == reverse(_DELIVERIES)
-    return is_list and request.GET.get("status__exact") == "parked"
+    queues = reverse("admin:biometrics_parkedqueue_changelist")
+    return request.path.startswith(queues)

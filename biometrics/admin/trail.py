@@ -11,6 +11,7 @@ from itertools import pairwise
 from django.conf import settings
 from django.utils.safestring import SafeString
 
+from biometrics import reasons
 from biometrics.admin.base import link
 from biometrics.models import (
     BiometricEvent,
@@ -32,8 +33,8 @@ _AT_REST = {
     DeliveryStatus.ERASED: "Erased with its person: nothing of it is left.",
     DeliveryStatus.UNLINKED: "Waits for its account: connect {account} to a person, "
     "then it goes on by itself.",
-    DeliveryStatus.PARKED: "Parked, nothing of it was published. Why: {error} "
-    "Next: mend what it names, then choose “Retry what is parked” in the list, or leave it.",
+    DeliveryStatus.PARKED: "Parked, nothing of it was published. Why: {why} {error} "
+    "Next: {next_step}",
 }
 
 
@@ -99,7 +100,10 @@ def curl(delivery: WebhookDelivery) -> str:
 def _sentence(found: _Found) -> str:
     delivery = found.delivery
     if delivery.status in _AT_REST:
+        reason = reasons.of_delivery(delivery.error_code)
         return _AT_REST[DeliveryStatus(delivery.status)].format(
+            why=reason.why,
+            next_step=reason.next_step,
             error=delivery.error or delivery.error_code or "no reason was kept.",
             account=delivery.account_id or "it",
         )
@@ -139,8 +143,10 @@ def _of_messages(found: _Found) -> str:
 def _parked(found: _Found) -> str:
     held = [m for m in found.messages if m.status == MessageStatus.PARKED]
     queue = ParkedQueue.objects.filter(subject=held[0].subject).first()
-    why = queue.reason if queue is not None else held[0].error
-    return f"{why}. Next: see Parked queues, retry or skip with a reason."
+    if queue is None:
+        return held[0].error
+    reason = reasons.of_queue(queue.code)
+    return f"{reason.why} {queue.reason} Next: {reason.next_step}"
 
 
 def _marked(found: _Found) -> list[Step]:

@@ -18,6 +18,7 @@ from biometrics.models import (
     ParkedQueue,
     PublishBatch,
     Reading,
+    ReplayRun,
     ShardLease,
     StaffAlarm,
     Subject,
@@ -140,7 +141,16 @@ def world(db: None) -> SimpleNamespace:
     alarm = StaffAlarm.objects.create(
         kind="ledger", text="7 deliveries cannot be accounted for.", since=NOW
     )
+    run = ReplayRun.objects.create(
+        selection={"vendor": "terra"},
+        actor="ops",
+        through_id=delivery.pk,
+        counted=[["terra", "parked", 1]],
+        total=1,
+        created_at=NOW,
+    )
     return SimpleNamespace(
+        replayrun=run,
         staffalarm=alarm,
         subject=subject,
         vendorconnection=connection,

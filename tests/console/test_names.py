@@ -20,13 +20,18 @@ def test_pages_have_a_name_in_good_english(
 
 
 @pytest.mark.parametrize(
-    ("query", "marked"),
-    [("", "Deliveries"), ("?status__exact=parked", "Parked deliveries")],
+    ("address", "marked"),
+    [
+        (list_url("webhookdelivery"), "Deliveries"),
+        (list_url("parkedqueue"), "Parked work"),
+        (list_url("parkedqueue") + "work/", "Parked work"),
+        (list_url("replayrun"), "Replay"),
+    ],
 )
 def test_the_sidebar_marks_one_list(
-    admin_client: Client, world: SimpleNamespace, query: str, marked: str
+    admin_client: Client, world: SimpleNamespace, address: str, marked: str
 ) -> None:
-    answer = admin_client.get(list_url("webhookdelivery") + query)
+    answer = admin_client.get(address)
     items = [
         item
         for group in answer.context["sidebar_navigation"]

@@ -25,6 +25,7 @@ MODELS = (
     "parkedqueue",
     "publishbatch",
     "reading",
+    "replayrun",
     "shardlease",
     "staffalarm",
     "subject",

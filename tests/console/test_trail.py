@@ -111,7 +111,8 @@ def test_a_waiting_delivery_tells_what_is_before_it(world: SimpleNamespace) -> N
 def test_a_parked_delivery_says_why_and_what_next(world: SimpleNamespace) -> None:
     trail = follow(world, status="parked", processed_at=NOW + timedelta(seconds=2))
     assert "data: not a list" in trail.sentence
-    assert "Next:" in trail.sentence
+    assert "A field is missing or of another kind" in trail.sentence
+    assert "Next: Mend the vendor's mapping" in trail.sentence
     assert "Parked" in titles(trail)
     assert "Publish" not in titles(trail)
 
@@ -145,7 +146,7 @@ def test_a_parked_queue_is_named_with_its_reason(published: SimpleNamespace) -> 
     OutboxMessage.objects.update(status="parked", published_at=None)
     assert ParkedQueue.objects.get().reason == "too large"
     trail = trail_of(published.webhookdelivery)
-    assert "too large. Next: see Parked queues" in trail.sentence
+    assert "refuses this one record for good. too large Next: Look at" in trail.sentence
 
 
 def test_a_delivery_that_said_nothing_new_is_no_loss(

@@ -1,4 +1,7 @@
 // Live numbers: {"numbers": {key: text}} from the staff socket into [data-live=key].
+// [data-live-value=key] gets its value. When the number of data-live-turn is no longer
+// data-live-was, the page has turned into another one: it is loaded anew, unless somebody
+// is writing on it.
 // Without the socket the page keeps the server's numbers and says that they are not live.
 "use strict";
 
@@ -17,7 +20,20 @@
       for (const place of root.querySelectorAll(`[data-live="${CSS.escape(key)}"]`)) {
         place.textContent = text;
       }
+      for (const place of root.querySelectorAll(`[data-live-value="${CSS.escape(key)}"]`)) {
+        place.value = Number(text);
+      }
     }
+    const now = numbers[root.dataset.liveTurn];
+    if (now !== undefined && now !== root.dataset.liveWas && !isWrittenOn()) {
+      location.reload();
+    }
+  }
+
+  function isWrittenOn() {
+    return [...root.querySelectorAll("input:not([type=hidden]), textarea")].some(
+      (field) => field.value !== "",
+    );
   }
 
   function connect() {

@@ -1,0 +1,103 @@
+"""The cards of parked work: one for each reason, with what happened and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from biometrics.admin.base import link
+from biometrics.models.intake import DeliveryStatus
+from biometrics.models.outbox import ParkCode
+from biometrics.parked import Group
+
+# Who may act on what.
+CHANGE = {
+    "deliveries": "biometrics.change_webhookdelivery",
+    "queues": "biometrics.change_parkedqueue",
+}
+
+
+def sentence(groups: Mapping[str, list[Group]]) -> str:
+    """Say what is stuck, in one sentence."""
+    deliveries = sum(group.count for group in groups["deliveries"])
+    people = sum(group.count for group in groups["queues"])
+    waiting = sum(group.messages for group in groups["queues"])
+    if not deliveries and not people:
+        return "Nothing is parked."
+    told = []
+    if deliveries:
+        told.append(f"{plural(deliveries, 'delivery', 'deliveries')} could not be read")
+    if people:
+        told.append(
+            f"{plural(waiting, 'message', 'messages')} of "
+            f"{plural(people, 'person', 'people')} could not be sent"
+        )
+    return f"{'; '.join(told)}. Everything else flows."
+
+
+def delivery_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the card of parked deliveries."""
+    where = {"vendor": group.vendor, "code": group.code}
+    verbs = []
+    if may(CHANGE["deliveries"]):
+        if group.readable:
+            verbs = [
+                _button("deliveries", "retry", "Try one", id=group.oldest.public_id),
+                _button("deliveries", "retry", f"Retry {group.readable}", **where),
+            ]
+        verbs.append(_button("deliveries", "skip", f"Skip {group.count}", **where))
+    listed = reverse("admin:biometrics_webhookdelivery_changelist")
+    query = {"status__exact": DeliveryStatus.PARKED, **_filters(group)}
+    return {
+        "kind": "deliveries",
+        "title": f"{group.vendor}: {group.reason.title}",
+        "group": group,
+        "example": link(group.oldest, group.oldest.error or group.code),
+        "list": f"{listed}?{urlencode(query)}",
+        "verbs": verbs,
+    }
+
+
+def _filters(group: Group) -> dict[str, str]:
+    return {"vendor": group.vendor, "error_code": group.code}
+
+
+def queue_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]:
+    """Return the card of people whose messages are parked."""
+    verbs = []
+    if may(CHANGE["queues"]):
+        if group.code != ParkCode.HELD_BACK:
+            verbs = [
+                _button("queues", "fix", "Fix one", id=group.oldest.pk),
+                _button("queues", "fix", f"Fix {group.count}", code=group.code),
+            ]
+        verbs.append(
+            _button("queues", "retry", f"Retry {group.count}", code=group.code)
+        )
+        verbs.append(_button("queues", "skip", f"Skip {group.count}", code=group.code))
+    listed = reverse("admin:biometrics_parkedqueue_changelist")
+    return {
+        "kind": "queues",
+        "title": f"Messages: {group.reason.title}",
+        "group": group,
+        "example": link(group.oldest, group.oldest.reason),
+        "list": f"{listed}?{urlencode({'code__exact': group.code})}",
+        "verbs": verbs,
+    }
+
+
+def _button(kind: str, verb: str, text: str, **query: object) -> dict[str, str]:
+    address = reverse("admin:biometrics_parked_verb", args=[kind, verb])
+    return {
+        "text": text,
+        "url": f"{address}?{urlencode(query)}",
+        "variant": {"skip": "default"}.get(verb, "secondary"),
+    }
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """Return the number with its word."""
+    return f"{number} {one if number == 1 else many}"
