@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from biometrics import audit, deliveries, nudges, reasons
 from biometrics.models import OutboxMessage, ParkedQueue, WebhookDelivery
@@ -45,7 +46,8 @@ def delivery_groups() -> list[Group]:
             readable=Count("body"),
             first_at=Min("received_at"),
             last_at=Max("received_at"),
-            oldest=Min("id"),
+            # One that can be tried, where there is one.
+            oldest=Coalesce(Min("id", filter=Q(body__isnull=False)), Min("id")),
         )
         .order_by("-n", "vendor", "error_code")
     )

@@ -43,11 +43,13 @@ def delivery_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]
     where = {"vendor": group.vendor, "code": group.code}
     verbs = []
     if may(CHANGE["deliveries"]):
+        if group.readable > 1:
+            one = group.oldest.public_id
+            verbs.append(_button("deliveries", "retry", "Try one", id=one))
         if group.readable:
-            verbs = [
-                _button("deliveries", "retry", "Try one", id=group.oldest.public_id),
-                _button("deliveries", "retry", f"Retry {group.readable}", **where),
-            ]
+            verbs.append(
+                _button("deliveries", "retry", f"Retry {group.readable}", **where)
+            )
         verbs.append(_button("deliveries", "skip", f"Skip {group.count}", **where))
     listed = reverse("admin:biometrics_webhookdelivery_changelist")
     query = {"status__exact": DeliveryStatus.PARKED, **_filters(group)}
@@ -69,11 +71,13 @@ def queue_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]:
     """Return the card of people whose messages are parked."""
     verbs = []
     if may(CHANGE["queues"]):
-        if group.code != ParkCode.HELD_BACK:
-            verbs = [
-                _button("queues", "fix", "Fix one", id=group.oldest.pk),
-                _button("queues", "fix", f"Fix {group.count}", code=group.code),
-            ]
+        is_refused = group.code != ParkCode.HELD_BACK
+        if is_refused and group.count > 1:
+            verbs.append(_button("queues", "fix", "Fix one", id=group.oldest.pk))
+        if is_refused:
+            verbs.append(
+                _button("queues", "fix", f"Fix {group.count}", code=group.code)
+            )
         verbs.append(
             _button("queues", "retry", f"Retry {group.count}", code=group.code)
         )
@@ -94,7 +98,7 @@ def _button(kind: str, verb: str, text: str, **query: object) -> dict[str, str]:
     return {
         "text": text,
         "url": f"{address}?{urlencode(query)}",
-        "variant": {"skip": "default"}.get(verb, "secondary"),
+        "variant": "default" if verb == "skip" else "secondary",
     }
 
 

@@ -91,7 +91,6 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
             *[delivery_card(one, may=may) for one in groups["deliveries"]],
             *[queue_card(one, may=may) for one in groups["queues"]],
         ],
-        "opts": admin.model._meta,  # noqa: SLF001
     }
     return TemplateResponse(request, "admin/biometrics/parked.html", context)
 
@@ -121,7 +120,6 @@ def act(
         "most": _MOST if kind == "queues" else None,
         "form": form,
         "back": reverse("admin:biometrics_parked"),
-        "opts": admin.model._meta,  # noqa: SLF001
     }
     return TemplateResponse(request, "admin/biometrics/parked_verb.html", context)
 

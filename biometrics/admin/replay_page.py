@@ -133,8 +133,11 @@ def _examples(
         .order_by("id")
     )
     here = reverse("admin:biometrics_replayrun_change", args=[run.pk])
-    changes = Preview().add(list(rows[:_EXAMPLES]))
-    return [_example(request, change, here=here) for change in changes[:20]]
+    shown: dict[int, Change] = {}
+    for change in Preview().add(list(rows[:_EXAMPLES])):
+        # One record of each: a delivery may hold a hundred that differ alike.
+        shown.setdefault(change.delivery.pk, change)
+    return [_example(request, change, here=here) for change in shown.values()]
 
 
 def _example(request: HttpRequest, change: Change, *, here: str) -> dict[str, Any]:

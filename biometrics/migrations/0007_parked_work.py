@@ -66,6 +66,9 @@ class Migration(migrations.Migration):
                 ('confirmed_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
             ],
+            options={
+                'verbose_name': 'replay',
+            },
         ),
         migrations.AddField(
             model_name='parkedqueue',

@@ -52,6 +52,7 @@ class ReplayRun(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "replay"
         constraints = [one_of("state", ReplayState, name="replay_state_known")]
         indexes = [
             models.Index(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -15,6 +16,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from auren.devstack.valkey import EmbeddedValkey
 from biometrics import nudges
+from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.terra.adapter import Terra
 from resilience import registry
 from tests.bridge import RunningBridge
 from tests.browser.seed import World, seed
@@ -82,6 +85,25 @@ def site(transactional_db: None, _redis: str) -> Iterator[RunningBridge]:
 def world(transactional_db: None) -> World:
     """Fill the tables with people, a day of deliveries and two alerts."""
     return seed()
+
+
+@pytest.fixture
+def better_mapping(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the mapping read other values out of the nights since they came."""
+    before = Terra.understand
+
+    def understand(self: Terra, delivery: StoredDelivery) -> Understanding:
+        said = before(self, delivery)
+        changed = [
+            replace(
+                one,
+                readings=tuple(replace(r, value=r.value + 1) for r in one.readings),
+            )
+            for one in said.records
+        ]
+        return replace(said, records=tuple(changed))
+
+    monkeypatch.setattr(Terra, "understand", understand)
 
 
 @pytest.fixture

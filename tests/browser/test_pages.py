@@ -33,6 +33,7 @@ LISTS = (
     "parkedqueue",
     "publishbatch",
     "reading",
+    "replayrun",
     "shardlease",
     "subject",
     "vendorconnection",
@@ -56,6 +57,8 @@ def addresses() -> list[str]:
     lists = [reverse(f"admin:biometrics_{name}_changelist") for name in LISTS]
     others = [
         reverse("admin:index"),
+        reverse("admin:biometrics_parked"),
+        reverse("admin:biometrics_replay_choose"),
         reverse("admin:resilience_breakermode_changelist"),
         reverse("admin:resilience_breakermode_detail", args=["kafka"]),
         reverse("admin:resilience_breakertransition_changelist"),

@@ -11,13 +11,26 @@ from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from biometrics.models import ReplayRun
+from biometrics.replay import runs
+from biometrics.replay.selection import Selection
 from resilience import force_open
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.seed import ILL, World
 from tests.browser.staff import Staff
 
 _LARGEST = 300_000
+
+
+def planned() -> ReplayRun:
+    """Return a finished plan."""
+    run = runs.plan(Selection(vendor="terra"), actor="ops", now=timezone.now())
+    while run.is_active:
+        runs.advance(now=timezone.now, budget_s=10)
+        run.refresh_from_db()
+    return run
 
 
 def addresses(world: World) -> dict[str, str]:
@@ -29,6 +42,10 @@ def addresses(world: World) -> dict[str, str]:
         "deliveries": reverse("admin:biometrics_webhookdelivery_changelist"),
         "delivery": page("webhookdelivery", world.published.pk),
         "delivery_parked": page("webhookdelivery", world.parked.pk),
+        "parked": reverse("admin:biometrics_parked"),
+        "replay": page("replayrun", planned().pk),
+        "replay_choose": reverse("admin:biometrics_replay_choose"),
+        "replays": reverse("admin:biometrics_replayrun_changelist"),
         "alerts": reverse("admin:biometrics_hrvalert_changelist"),
         "alert": page("hrvalert", world.alert.pk),
         "person": page("subject", world.subjects[ILL].pk),
@@ -36,9 +53,19 @@ def addresses(world: World) -> dict[str, str]:
     }
 
 
-KEPT = ("dashboard", "deliveries", "delivery", "alert", "person", "breaker")
+KEPT = (
+    "dashboard",
+    "deliveries",
+    "delivery",
+    "parked",
+    "replay",
+    "alert",
+    "person",
+    "breaker",
+)
 
 
+@pytest.mark.usefixtures("better_mapping")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_pictures_come_out(

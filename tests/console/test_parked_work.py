@@ -114,7 +114,7 @@ def test_it_groups_by_reason_and_says_what_next(
     assert "Messages: Breaks its own schema" in text
     assert "Messages: Held back by staff" in text
     assert of_queue("invalid").next_step in text
-    for button in ("Retry 2", "Skip 2", "Try one", "Fix one", "Fix 1", "Skip 1"):
+    for button in ("Retry 2", "Skip 2", "Try one", "Retry 1", "Fix 1", "Skip 1"):
         assert f"{button} <" in text
     query = "status__exact=parked&amp;vendor=terra&amp;error_code=unreadable"
     assert query in text
