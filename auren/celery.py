@@ -47,6 +47,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "notices": {
+        "task": "biometrics.notify",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "rollup": {
         "task": "biometrics.roll_up_counts",
         "schedule": 300.0,

@@ -157,6 +157,7 @@ CELERY_TASK_ROUTES = {
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},
     "biometrics.watch_streams": {"queue": "auren-slow"},
+    "biometrics.notify": {"queue": "auren-slow"},
 }
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_SOFT_TIME_LIMIT = 60
@@ -304,6 +305,25 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         # One person's limit says nothing about the vendor's health.
         "ignore": ["biometrics.errors.VendorLimitedError"],
     },
+    # Where staff have alerts sent to: one circuit for each, and one for the mail server.
+    "alert-webhook:*": {
+        "failure_threshold": 3,
+        "recovery_timeout": 60,
+        "recovery_cap": 3600,
+        "success_threshold": 1,
+        "call_timeout": 10,
+        # The receiver answered.
+        "success": ["biometrics.notifying.posting.GoneError"],
+        # Nothing was sent.
+        "ignore": ["biometrics.notifying.addresses.ForbiddenAddressError"],
+    },
+    "mail": {
+        "failure_threshold": 3,
+        "recovery_timeout": 60,
+        "recovery_cap": 3600,
+        "success_threshold": 1,
+        "call_timeout": 10,
+    },
     "database": {
         "failure_threshold": 3,
         "recovery_timeout": 1,
@@ -325,6 +345,15 @@ HRV_ABSOLUTE_RULES = env.one_of(
     "until_baseline",
     ("until_baseline", "always", "guarded", "off"),
 )
+
+# ── Telling staff of alerts by e-mail; without a host e-mail cannot be chosen ──
+EMAIL_HOST = env.text("EMAIL_HOST")
+EMAIL_PORT = env.integer("EMAIL_PORT", 587, low=1, high=65_535)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "bridge@localhost")
 
 # ── Retention, days ──────────────────────────────────────────────────────────
 RAW_RETENTION_DAYS = env.integer("RAW_RETENTION_DAYS", 30, low=1)

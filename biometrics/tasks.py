@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retention
 from biometrics.connections import subscriptions
+from biometrics.notifying import notices
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
 from biometrics.recovery import lane, reconcile, silence
@@ -29,6 +30,7 @@ _BUDGET_S = 1.0
 # As often as the schedule asks anyway.
 _RECOVER_EXPIRES_S = 15
 _WATCH_BUDGET_S = 20.0
+_NOTIFY_BUDGET_S = 30.0
 
 
 @shared_task(name=nudges.PROCESS_TASK)
@@ -148,6 +150,13 @@ def watch_streams(*, after: int = 0, **_: Any) -> None:
 def check_connections(**_: Any) -> None:
     """Alarm staff while a consent is gone."""
     silence.check_connections(now=timezone.now())
+
+
+@shared_task(name="biometrics.notify")
+def notify(**_: Any) -> None:
+    """Tell those who subscribed of new alerts, each once."""
+    notices.make_due(now=timezone.now())
+    notices.send_due(now=timezone.now, budget_s=_NOTIFY_BUDGET_S)
 
 
 @shared_task(name="biometrics.retain")

@@ -13,6 +13,7 @@ from biometrics.admin import (
     people,
     replays,
     staff,
+    subscriptions,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "people",
     "replays",
     "staff",
+    "subscriptions",
 ]

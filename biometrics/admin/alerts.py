@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from biometrics.admin import inbox
 from biometrics.admin.base import (
     NOTHING,
     bullets,
@@ -25,6 +28,7 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.hrv_chart import around
 from biometrics.admin.hrv_evidence import evidence_of
+from biometrics.admin.inbox import answers
 from biometrics.admin.limits import LimitedAdmin
 from biometrics.admin.reasons import ReasonForm, Verb, confirm
 from biometrics.admin.reveal import is_revealed
@@ -53,7 +57,8 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     health_fields = ("all_evidence",)
     change_form_before_template = "admin/biometrics/hrv_alert.html"
 
-    list_display = ("grade", "person", "night", "evidence_line", "state")
+    list_before_template = "admin/biometrics/inbox.html"
+    list_display = ("grade", "person", "since", "evidence_line", "state")
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("severity", ChoicesDropdownFilter),
@@ -63,7 +68,6 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     search_fields = ("id__exact", "subject__id__exact")
     search_help_text = "Alert id or person id, whole."
     list_select_related = ("subject",)
-    ordering = ("-raised_at",)
     actions = ("acknowledge",)
     fields = (
         "grade",
@@ -89,11 +93,60 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     def page_context(self, request: HttpRequest, row: HrvAlert) -> dict[str, Any]:
         """Put the evidence and a chart before the fields, once revealed."""
         context = super().page_context(request, row)
+        if row.status == AlertStatus.OPEN and self.has_operate_permission(request):
+            context["answers"] = answers(row, here=request.path)
         if is_revealed(request, row.subject_id):
             context |= {"evidence": evidence_of(row), "chart": around(row)}
         return context
 
-    @display(description="Severity", label=_SEVERITY, ordering="severity")
+    def get_urls(self) -> list[Any]:
+        """Add the address that a row's buttons post to."""
+        return [
+            path(
+                "<uuid:key>/acknowledge/",
+                self.admin_site.admin_view(self.acknowledge_one),
+                name="biometrics_hrvalert_acknowledge",
+            ),
+            *super().get_urls(),
+        ]
+
+    def acknowledge_one(self, request: HttpRequest, key: UUID) -> HttpResponse:
+        """Mark one alert as seen; only a POST does."""
+        may = self.has_operate_permission(request)
+        return inbox.acknowledge(request, key, now=timezone.now(), may=may)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[object, ...]:
+        """Put the worst first where only open ones are shown."""
+        return inbox.ordering(request)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Show buttons instead of the status to those who may acknowledge."""
+        if not self.has_operate_permission(request):
+            return self.list_display
+        here = request.get_full_path()
+
+        @display(description="Acknowledge as")
+        def answer(row: HrvAlert) -> SafeString | str:
+            if row.status == AlertStatus.OPEN:
+                return answers(row, here=here)
+            by = f" by {row.acknowledged_by}" if row.acknowledged_by else ""
+            return f"{row.status}{by}"
+
+        return (*self.list_display[:-1], answer)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add the tabs."""
+        context = {**(extra_context or {}), "tabs": inbox.tabs(request)}
+        return super().changelist_view(request, context)
+
+    @display(description="Night, age")
+    def since(self, row: HrvAlert) -> str:
+        """Show which night it is about and how long it waits."""
+        return f"{row.night}, {inbox.age(row.raised_at, now=timezone.now())}"
+
+    @display(description="Severity", label=_SEVERITY)
     def grade(self, row: HrvAlert) -> str:
         """Show the severity that holds now."""
         return row.severity
@@ -113,10 +166,10 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         """Link to the person."""
         return link(row.subject)
 
-    @display(description="Evidence")
+    @display(description="Why")
     def evidence_line(self, row: HrvAlert) -> str:
-        """Show which rules spoke; values are on the alert's own page."""
-        return ", ".join(row.reasons)
+        """Say which rule spoke; values are on the alert's own page."""
+        return inbox.why(row)
 
     @display(description="Rules that spoke")
     def rules(self, row: HrvAlert) -> str:

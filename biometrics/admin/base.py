@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
@@ -136,6 +137,14 @@ def moment(at: datetime | None) -> SafeString | str:
         at.isoformat(),
         at.strftime("%Y-%m-%d %H:%M:%S"),
     )
+
+
+def safe_next(request: HttpRequest, *, default: str) -> str:
+    """Return the address in `next` where it is one of ours, else the default."""
+    asked = request.GET.get("next", "")
+    if url_has_allowed_host_and_scheme(asked, allowed_hosts={request.get_host()}):
+        return asked
+    return default
 
 
 def bullets(items: list[SafeString | str]) -> SafeString | str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Case, When
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +11,7 @@ from django.utils import timezone
 from biometrics import ledger, selectors
 from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
+from biometrics.admin.inbox import WORST_FIRST, why
 from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.models import HrvAlert, StaffAlarm, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
@@ -19,10 +19,6 @@ from resilience import get_breaker
 from resilience.control import known_names
 
 _HOURS = 24
-_WORST_FIRST = Case(
-    *(When(severity=s, then=i) for i, s in enumerate(("CRITICAL", "HIGH", "MEDIUM"))),
-    default=3,
-)
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -61,17 +57,17 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["limits_of_use"] = LIMITS_OF_USE
         context["disturbance"] = disturbance(now=now)
         context["alerts"] = {
-            "headers": ["Severity", "Person", "Night", "Rules"],
+            "headers": ["Severity", "Person", "Night", "Why"],
             "rows": [
                 [
                     link(row, row.severity),
                     row.subject,
                     row.night.isoformat(),
-                    ", ".join(row.reasons),
+                    why(row),
                 ]
                 for row in HrvAlert.objects.filter(status=AlertStatus.OPEN)
                 .select_related("subject")
-                .order_by(_WORST_FIRST, "-raised_at")[:8]
+                .order_by(WORST_FIRST, "-raised_at")[:8]
             ],
         }
     if may("resilience.view_breakermode"):

@@ -17,7 +17,7 @@ def navigation(request: HttpRequest) -> list[Item]:
         _group(
             "Watch",
             _item("Dashboard", "dashboard", "admin:index"),
-            _list("Alerts", "ecg_heart", "hrvalert"),
+            _list("Alerts", "ecg_heart", "hrvalert", query="?status__exact=open"),
             _list("Deliveries", "inbox", "webhookdelivery"),
             _list("People", "group", "subject"),
             _list("Events", "event_note", "biometricevent"),
@@ -43,6 +43,7 @@ def navigation(request: HttpRequest) -> list[Item]:
             _list("Replay", "replay", "replayrun"),
             _list("Breakers", "electrical_services", "breakermode", app="resilience"),
             _list("Connections", "link", "vendorconnection"),
+            _list("Subscriptions", "notifications", "alertsubscription"),
         ),
         _group(
             "Prove",
@@ -60,11 +61,14 @@ def _group(title: str, *items: Item) -> Item:
     return {"title": title, "separator": True, "items": list(items)}
 
 
-def _list(title: str, icon: str, model: str, *, app: str = "biometrics") -> Item:
+def _list(
+    title: str, icon: str, model: str, *, app: str = "biometrics", query: str = ""
+) -> Item:
     return _item(
         title,
         icon,
         f"admin:{app}_{model}_changelist",
+        query=query,
         permission=_may_view(app, model),
     )
 

@@ -16,12 +16,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from biometrics import audit
-from biometrics.admin.base import ReadOnlyAdmin
+from biometrics.admin.base import ReadOnlyAdmin, safe_next
 from biometrics.admin.reasons import ReasonForm
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -110,7 +109,7 @@ def reveal(site: AdminSite, request: HttpRequest, key: UUID) -> HttpResponse:
     if not may_reveal(request):
         raise PermissionDenied
     form = ReasonForm(request.POST or None)
-    back = _back(request)
+    back = safe_next(request, default=reverse("admin:index"))
     if form.is_valid():
         now = timezone.now()
         audit.note(
@@ -133,10 +132,3 @@ def reveal(site: AdminSite, request: HttpRequest, key: UUID) -> HttpResponse:
         "back": back,
     }
     return TemplateResponse(request, "admin/biometrics/reveal.html", context)
-
-
-def _back(request: HttpRequest) -> str:
-    asked = request.GET.get("next", "")
-    if url_has_allowed_host_and_scheme(asked, allowed_hosts={request.get_host()}):
-        return asked
-    return reverse("admin:index")

@@ -7,6 +7,7 @@ from biometrics.models.audit import AuditEntry
 from biometrics.models.events import BiometricEvent, Reading
 from biometrics.models.hrv import HrvAlert, HrvNight, HrvTuning
 from biometrics.models.intake import DeliveryDocument, IntakeCount, WebhookDelivery
+from biometrics.models.notices import AlertNotice, AlertSubscription
 from biometrics.models.outbox import (
     BridgeIdentity,
     OutboxMessage,
@@ -18,6 +19,8 @@ from biometrics.models.people import ErasedAccount, Subject, VendorConnection
 from biometrics.models.replay import ReplayRun
 
 __all__ = [
+    "AlertNotice",
+    "AlertSubscription",
     "AuditEntry",
     "BiometricEvent",
     "BridgeIdentity",

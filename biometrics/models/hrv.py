@@ -177,6 +177,7 @@ class HrvAlert(models.Model):
                 name="alert_open",
                 condition=models.Q(status=AlertStatus.OPEN),
             ),
+            models.Index(fields=["-raised_at"], name="alert_raised"),
         ]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -15,6 +16,8 @@ from biometrics.connections import grants, registry, tokens
 from biometrics.connections.rotation import rotate_all
 from biometrics.errors import ConfigurationError
 from biometrics.models import VendorConnection
+from biometrics.models.notices import Channel
+from biometrics.notifying.subscribing import Wish, subscribe
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -90,3 +93,27 @@ def test_without_keys_nothing_is_touched(
     settings.AUREN_TOKEN_KEYS = []
     with pytest.raises(ConfigurationError, match="AUREN_TOKEN_KEYS"):
         rotate_all(now=NOW)
+
+
+def test_webhook_secrets_come_under_the_new_key_too(settings: Settings) -> None:
+    settings.AUREN_TOKEN_KEYS = [OLD]
+    row, secret = subscribe(
+        Wish(
+            owner_id=User.objects.create_user("kim").pk,
+            channel=Channel.WEBHOOK,
+            address="https://hooks.example.org/",
+        ),
+        actor="kim",
+        now=NOW,
+    )
+    settings.AUREN_TOKEN_KEYS = [NEW, OLD]
+    out = StringIO()
+    call_command("rotate_token_key", stdout=out)
+    assert "1 webhook secrets are under the first key." in out.getvalue()
+    settings.AUREN_TOKEN_KEYS = [NEW]
+    row.refresh_from_db()
+    assert row.secret is not None
+    assert tokens.decrypt(row.secret) == secret
+    settings.AUREN_TOKEN_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match=f"subscriptions {row.pk}"):
+        call_command("rotate_token_key")

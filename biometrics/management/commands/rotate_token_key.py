@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from biometrics.connections.rotation import rotate_all
+from biometrics.connections.rotation import rotate_all, rotate_secrets
 from biometrics.errors import ConfigurationError
 
 
@@ -21,9 +21,21 @@ class Command(BaseCommand):
         """Rewrite what an older key holds; fails while an old key is still needed."""
         try:
             done = rotate_all(now=timezone.now())
+            secrets = rotate_secrets()
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{done.rewritten} connections are under the first key.")
+        if secrets.rewritten:
+            self.stdout.write(
+                f"{secrets.rewritten} webhook secrets are under the first key."
+            )
+        if secrets.locked:
+            ids = ", ".join(str(n) for n in secrets.locked)
+            message = (
+                f"No key of AUREN_TOKEN_KEYS opens the secrets of subscriptions {ids}: add"
+                " the key that they were stored with, or end them and subscribe again."
+            )
+            raise CommandError(message)
         if done.locked:
             ids = ", ".join(str(n) for n in done.locked)
             message = (

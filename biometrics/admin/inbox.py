@@ -1,0 +1,130 @@
+"""The alerts inbox: the worst first, why in one line, seen to with one click."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, IntegerField, Value, When
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from biometrics.admin.base import safe_next
+from biometrics.admin.hrv_evidence import spoke
+from biometrics.alerts import staff
+from biometrics.alerts.configured import configured_ruleset
+from biometrics.models import HrvAlert
+from biometrics.models.hrv import AlertStatus, Feedback
+
+LIST = "admin:biometrics_hrvalert_changelist"
+WORST_FIRST = Case(
+    *(
+        When(severity=severity, then=Value(rank))
+        for rank, severity in enumerate(("CRITICAL", "HIGH", "MEDIUM"))
+    ),
+    default=Value(3),
+    output_field=IntegerField(),
+)
+_TABS = (("Open", "open"), ("Acknowledged", "acknowledged"), ("All", ""))
+_SHORT = {
+    Feedback.USEFUL: "Useful",
+    Feedback.EXPLAINED: "Explained",
+    Feedback.NO_IDEA: "No idea",
+}
+
+
+def open_url() -> str:
+    """Return the address of the open ones, which is the inbox."""
+    return f"{reverse(LIST)}?status__exact={AlertStatus.OPEN}"
+
+
+def tabs(request: HttpRequest) -> list[dict[str, object]]:
+    """Return the inbox's tabs, the one that is shown marked."""
+    shown = request.GET.get("status__exact", "")
+    return [
+        {
+            "title": title,
+            "url": reverse(LIST) + (f"?status__exact={status}" if status else ""),
+            "is_shown": status == shown,
+        }
+        for title, status in _TABS
+    ]
+
+
+def ordering(request: HttpRequest) -> tuple[object, ...]:
+    """Return the order: open ones are few and sorted, the rest comes by an index."""
+    if request.GET.get("status__exact") == AlertStatus.OPEN:
+        return (WORST_FIRST, "-raised_at")
+    return ("-raised_at",)
+
+
+def why(alert: HrvAlert) -> str:
+    """Return in one line why it was raised, without a measured value."""
+    rules = spoke(alert.reasons, ruleset=configured_ruleset(), named=alert.ruleset)
+    if not rules:
+        return "No rule holds any more."
+    more = f" (and {len(rules) - 1} more)" if len(rules) > 1 else ""
+    return f"{rules[0].words}{more}"
+
+
+def age(at: datetime, *, now: datetime) -> str:
+    """Return how long ago something was, in one unit."""
+    minutes = max(0, int((now - at).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} days"
+
+
+def answers(alert: HrvAlert, *, here: str) -> SafeString:
+    """Return the buttons that acknowledge; they submit the form that they stand in."""
+    url = reverse("admin:biometrics_hrvalert_acknowledge", args=[alert.pk])
+    return format_html(
+        '<span class="console-answers">{}</span>',
+        format_html_join(
+            "",
+            '<button type="submit" class="console-answer" formmethod="post"'
+            ' formaction="{}?{}" name="feedback" value="{}" title="{}"'
+            ' aria-label="Acknowledge alert of {}: {}">{}</button>',
+            (
+                (
+                    *(url, urlencode({"next": here}), choice.value, choice.label),
+                    *(alert.night, choice.label, _SHORT[choice]),
+                )
+                for choice in Feedback
+            ),
+        ),
+    )
+
+
+@require_POST
+def acknowledge(
+    request: HttpRequest, key: UUID, *, now: datetime, may: bool
+) -> HttpResponse:
+    """Mark one alert as seen with what it was worth, and go back."""
+    if not may:
+        raise PermissionDenied
+    said = request.POST.get("feedback", "")
+    if said not in Feedback.values:
+        messages.error(request, "Say what the alert was worth: nothing was changed.")
+        return HttpResponseRedirect(safe_next(request, default=open_url()))
+    feedback = Feedback(said)
+    count = staff.acknowledge(
+        [key],
+        feedback=feedback,
+        note=request.POST.get("note", "").strip()[:300] or feedback.label,
+        actor=request.user.get_username(),
+        now=now,
+    )
+    if count:
+        messages.success(request, f"Acknowledged. {feedback.label}.")
+    else:
+        messages.warning(request, "It was not open any more: nothing was changed.")
+    return HttpResponseRedirect(safe_next(request, default=open_url()))
