@@ -79,6 +79,12 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour="*/6", minute="41"),
         "options": {"expires": 3600},
     },
+    # Ahead of the look at what they have.
+    "rosters": {
+        "task": "biometrics.compare_rosters",
+        "schedule": crontab(hour="*/6", minute="21"),
+        "options": {"expires": 3600},
+    },
     "streams": {
         "task": "biometrics.watch_streams",
         "schedule": crontab(minute="11"),

@@ -152,6 +152,7 @@ CELERY_TASK_QUEUES_ORDER = ("auren-urgent", "auren", "auren-slow")
 CELERY_TASK_ROUTES = {
     # It finds what got lost: behind a full queue it would come too late, and expire.
     "biometrics.sweep": {"queue": "auren-urgent"},
+    "biometrics.compare_rosters": {"queue": "auren-slow"},
     "biometrics.recover_due": {"queue": "auren-slow"},
     "biometrics.replay": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},
@@ -197,6 +198,7 @@ def _vendor_slugs() -> list[str]:
         "API_KEY",
         "TOLERANCE_S",
         "VERIFICATION_TOKEN",
+        "SCOPES",
     )
     found = set()
     for key in os.environ:
@@ -218,6 +220,7 @@ AUREN_VENDORS: dict[str, dict[str, Any]] = {
         "dev_id": _vendor_value(slug, "DEV_ID"),
         "api_key": _vendor_value(slug, "API_KEY"),
         "verification_token": _vendor_value(slug, "VERIFICATION_TOKEN"),
+        "scopes": _vendor_value(slug, "SCOPES").split(),
         "tolerance_s": env.number(
             f"AUREN_{slug.upper()}_TOLERANCE_S", -1, low=1, high=86_400
         ),
@@ -236,6 +239,15 @@ if AUREN_MODE == "development":
     os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
 AIOHTTP_CONNECTOR_LIMIT = env.integer("AIOHTTP_CONNECTOR_LIMIT", 200, low=1)
 VENDOR_TIMEOUT_S = env.number("VENDOR_TIMEOUT_S", 10.0, low=0.1, high=120)
+
+# ── Mail: only connect links, and only where a server is named ───────────────
+EMAIL_HOST = env.text("EMAIL_HOST")
+EMAIL_PORT = env.integer("EMAIL_PORT", 587, low=1, high=65_535)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "auren@localhost")
 
 # ── Kafka ────────────────────────────────────────────────────────────────────
 KAFKA_BOOTSTRAP_SERVERS = env.servers("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")

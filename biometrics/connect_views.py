@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from biometrics import linking
-from biometrics.connections import consent
-from biometrics.connections.consent import ConsentError
+from biometrics.connections import consent, invitations
+from biometrics.connections.invitations import ConsentError
 from biometrics.connections.registry import LinkError
 from biometrics.errors import (
     BiometricsError,
@@ -42,7 +42,7 @@ _STATUS: dict[type[BiometricsError], int] = {
 def invite(request: HttpRequest, token: str) -> HttpResponse:
     """Say what will be asked. Opening it begins nothing, for mail readers open links."""
     try:
-        invitation = consent.read_link(token)
+        invitation = invitations.read_link(token)
         context = {
             "title": get_adapter(invitation.vendor).title,
             "scopes": consent.scopes_of(invitation.vendor),
@@ -58,14 +58,14 @@ def invite(request: HttpRequest, token: str) -> HttpResponse:
 def start(request: HttpRequest, token: str) -> HttpResponse:
     """Send the browser to the vendor, and remember in it what was begun."""
     try:
-        departure = consent.begin(consent.read_link(token))
+        departure = asyncio.run(consent.begin(invitations.read_link(token)))
     except BiometricsError as error:
         return _sorry(request, error)
     response = HttpResponseRedirect(departure.url)
     response.set_cookie(
         _COOKIE,
         departure.nonce,
-        max_age=int(consent.STATE_LIFE.total_seconds()),
+        max_age=int(invitations.STATE_LIFE.total_seconds()),
         path="/connect/",
         secure=request.is_secure(),
         httponly=True,
@@ -83,7 +83,7 @@ def callback(request: HttpRequest, vendor: str) -> HttpResponse:
         given = asyncio.run(
             consent.finish(
                 vendor=vendor,
-                url=f"{consent.redirect_uri(vendor)}?{query}",
+                url=f"{invitations.redirect_uri(vendor)}?{query}",
                 cookie=request.COOKIES.get(_COOKIE, ""),
                 now=timezone.now,
             )

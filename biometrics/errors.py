@@ -67,6 +67,10 @@ class VendorLimitedError(VendorUnavailableError):
     """One person's rate limit is used up (429); says nothing about the API's health."""
 
 
+class StillCollectingError(VendorUnavailableError):
+    """The vendor is putting this one list together; others can be asked for meanwhile."""
+
+
 class VendorRefusedError(VendorError):
     """A retry cannot help: the grant is gone or lacks a scope (401, 403).
 
@@ -77,6 +81,10 @@ class VendorRefusedError(VendorError):
         super().__init__(detail)
         self.status = status
         self.permanent = permanent
+
+
+class AnswerTooLargeError(VendorRefusedError):
+    """The answer is larger than what is read in one piece; ask for less at a time."""
 
 
 class NotYetError(VendorError):

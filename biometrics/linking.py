@@ -11,8 +11,9 @@ from uuid import uuid4
 from django.db import transaction
 
 from biometrics import audit, nudges, outbox
-from biometrics.connections import tokens
+from biometrics.connections import invitations, tokens
 from biometrics.connections.consent import Consent
+from biometrics.connections.grants import NewTokens
 from biometrics.connections.registry import LinkError, release_linked
 from biometrics.models import Subject, VendorConnection
 from biometrics.models.people import ConnectionStatus, lock_subjects
@@ -66,13 +67,15 @@ def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
 
     The history of the account becomes due.
 
-    Raises LinkError when the account is another person's: staff link it, not a browser.
+    Raises LinkError when the account is another person's: staff link it, not a browser;
+    ConsentError when the link was used before.
     """
     vendor, account = consent.invitation.vendor, consent.account_id
     with transaction.atomic():
         subject = Subject.objects.filter(id=consent.invitation.subject).first()
         if subject is None:
             raise LinkError("The person whom this link was made for is gone.")
+        invitations.use(consent.invitation, now=now)
         rows = VendorConnection.objects.select_for_update(no_key=True)
         known = rows.filter(vendor=vendor, account_id=account).first()
         if known is not None and known.subject_id != subject.id:
@@ -84,14 +87,13 @@ def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
         )
         connection.status, connection.status_reason = ConnectionStatus.ACTIVE, ""
         connection.status_at = now
-        connection.access_token = tokens.encrypt(consent.new.access_token)
-        refresh = consent.new.refresh_token
-        connection.refresh_token = tokens.encrypt(refresh) if refresh else None
-        connection.token_expires_at = consent.new.expires_at
-        connection.scopes = consent.new.scopes[:500]
-        connection.refresh_claim = connection.refresh_claimed_until = None
+        connection.scopes = consent.scopes[:500]
+        if consent.reference:
+            connection.reference = consent.reference[:200]
+        if consent.new is not None:
+            _keep(consent.new, connection)
         if get_adapter(vendor).listed_types:
-            connection.backfill_due_at = now
+            connection.backfill_due_at, connection.backfill_left = now, []
         connection.save()
         audit.note(
             actor="the person",
@@ -105,6 +107,14 @@ def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
             _announce_connected(connection, now=now)
     nudges.nudge_processing(release_linked(accounts=[(vendor, account)]))
     return connection
+
+
+def _keep(new: NewTokens, connection: VendorConnection) -> None:
+    connection.access_token = tokens.encrypt(new.access_token)
+    refresh = new.refresh_token
+    connection.refresh_token = tokens.encrypt(refresh) if refresh else None
+    connection.token_expires_at = new.expires_at
+    connection.refresh_claim = connection.refresh_claimed_until = None
 
 
 def _announce_connected(connection: VendorConnection, *, now: datetime) -> None:

@@ -15,11 +15,11 @@ from celery import shared_task
 from django.utils import timezone
 
 from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retention
-from biometrics.connections import subscriptions
+from biometrics.connections import invitations, subscriptions
 from biometrics.notifying import notices
 from biometrics.publishing import relay
 from biometrics.realtime.broadcast import broadcast_numbers
-from biometrics.recovery import lane, reconcile, silence
+from biometrics.recovery import lane, reconcile, roster, silence
 from biometrics.replay import runs
 from resilience import apply_operator_modes, backfill_transitions
 
@@ -135,6 +135,12 @@ def reconcile_all(**_: Any) -> None:
     reconcile.make_due(now=timezone.now())
 
 
+@shared_task(name="biometrics.compare_rosters")
+def compare_rosters(**_: Any) -> None:
+    """Find accounts that came or went without a webhook having told."""
+    roster.compare_all(now=timezone.now)
+
+
 @shared_task(name="biometrics.watch_streams")
 def watch_streams(*, after: int = 0, **_: Any) -> None:
     """Find streams that went quiet or speak again; they are seen to at once."""
@@ -163,3 +169,4 @@ def notify(**_: Any) -> None:
 def retain(**_: Any) -> None:
     """Drop raw bytes and published messages that have served their time."""
     retention.retain(now=timezone.now(), limit_s=30.0)
+    invitations.forget_used(now=timezone.now())

@@ -21,6 +21,8 @@ _DEFAULTS = {
     "AUREN_OURA_VERIFICATION_TOKEN": "oura-verification-token",
     "AUREN_WHOOP_CLIENT_ID": "whoop-client",
     "AUREN_WHOOP_CLIENT_SECRET": "whoop-client-secret",
+    "AUREN_TERRA_DEV_ID": "terra-dev",
+    "AUREN_TERRA_API_KEY": "terra-api-key",
     "AUREN_WEBHOOK_SECRET_TERRA": "terra-old-secret,terra-signing-secret",
 }
 for _name, _value in _DEFAULTS.items():

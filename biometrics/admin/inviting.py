@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from smtplib import SMTPException
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib import messages
+from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -13,12 +16,19 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from biometrics import audit
-from biometrics.connections import consent, registry
+from biometrics.connections import consent, invitations, registry
 from biometrics.models import Subject
 from biometrics.vendors.registry import all_adapters, get_adapter
 
 _ONCE = "Shown this once and stored as a hash; a token issued before has ended."
-_LINK = "Whoever has it connects an account to this person; good for 48 hours."
+_LINK = "Whoever has it connects one account to this person; good for 48 hours, once."
+_MAIL = """You are asked to connect your {title} account. Open this link and follow it to
+{title}; it is good for 48 hours, and once:
+
+{link}
+
+If you do not know why you got this message, leave it alone: nothing happens.
+"""
 
 
 def _choices() -> list[tuple[str, str]]:
@@ -30,6 +40,17 @@ class InviteForm(forms.Form):
     """Which vendor; only those are offered that a link or a token can connect."""
 
     vendor = forms.ChoiceField(choices=_choices, widget=UnfoldAdminSelectWidget)
+    address = forms.EmailField(
+        label="Mail the link to",
+        required=False,
+        help_text="Not kept. Empty: you get the link to copy.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not settings.EMAIL_HOST:
+            del self.fields["address"]
 
 
 class CopyForm(forms.Form):
@@ -56,15 +77,21 @@ def invite(
     made = None
     if form.is_valid():
         vendor = form.cleaned_data["vendor"]
+        address = form.cleaned_data.get("address", "")
         is_token = get_adapter(vendor).personal_tokens
-        made = _token(subject, vendor) if is_token else _link(subject, vendor)
+        if is_token:
+            made = _token(subject, vendor)
+        elif address:
+            _mail(request, subject, vendor=vendor, address=address)
+        else:
+            made = CopyForm([("Link", _link(subject, vendor))], note=_LINK)
         audit.note(
             actor=request.user.get_username(),
             verb="connection.token" if is_token else "connection.invite",
             target=f"subject {subject.id}",
             reason="issued a personal token" if is_token else "made a connect link",
             now=timezone.now(),
-            detail={"vendor": vendor},
+            detail={"vendor": vendor, "mailed": bool(address) and not is_token},
         )
     context = {
         **admin.admin_site.each_context(request),
@@ -76,9 +103,27 @@ def invite(
     return TemplateResponse(request, "admin/biometrics/invite.html", context)
 
 
-def _link(subject: Subject, vendor: str) -> CopyForm:
-    link = consent.make_link(consent.Invitation(subject=subject.id, vendor=vendor))
-    return CopyForm([("Link", link)], note=_LINK)
+def _link(subject: Subject, vendor: str) -> str:
+    return invitations.make_link(
+        invitations.Invitation(subject=subject.id, vendor=vendor)
+    )
+
+
+def _mail(request: HttpRequest, subject: Subject, *, vendor: str, address: str) -> None:
+    """Mail the link; tell staff whether the server took it."""
+    title, link = get_adapter(vendor).title, _link(subject, vendor)
+    try:
+        send_mail(
+            f"Connect your {title} account",
+            _MAIL.format(title=title, link=link),
+            settings.DEFAULT_FROM_EMAIL,
+            [address],
+        )
+    except (SMTPException, OSError) as error:
+        said = f"The mail was not sent ({type(error).__name__}); copy a link instead."
+        messages.error(request, said)
+    else:
+        messages.success(request, f"The link was mailed to {address}.")
 
 
 def _token(subject: Subject, vendor: str) -> CopyForm:

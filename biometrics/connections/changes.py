@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from biometrics.connections.provisioning import make_history_due
 from biometrics.models import VendorConnection
 from biometrics.models.people import ConnectionStatus, lock_subjects
 from biometrics.vendors.base import ConnectionChange
@@ -63,12 +64,16 @@ def _apply(
     )
     if change.reference:
         connection.reference = change.reference[:200]
+    if change.change == "connected" and (is_new or before != connection.status):
+        make_history_due(connection)
     connection.save(
         update_fields=[
             "status",
             "status_reason",
             "status_at",
             "reference",
+            "backfill_due_at",
+            "backfill_left",
             "updated_at",
         ]
     )

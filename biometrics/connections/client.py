@@ -12,10 +12,12 @@ import aiohttp
 from django.conf import settings
 
 from biometrics import metrics
+from biometrics.connections.access import application_headers, base_of
 from biometrics.connections.answers import error_of
 from biometrics.connections.grants import Grant, grant_of
 from biometrics.connections.refresh import Refresher, endpoint_of
 from biometrics.errors import (
+    AnswerTooLargeError,
     ConfigurationError,
     VendorError,
     VendorRefusedError,
@@ -23,7 +25,8 @@ from biometrics.errors import (
 )
 from biometrics.models import VendorConnection
 from biometrics.models.people import ConnectionStatus
-from biometrics.vendors.base import ApiResponse, ApiSpec, VendorAdapter, VendorApi
+from biometrics.vendors.api_spec import ApiSpec
+from biometrics.vendors.base import ApiResponse, VendorAdapter, VendorApi
 from resilience import CircuitBreakerOpen, get_breaker
 
 logger = logging.getLogger(__name__)
@@ -52,18 +55,30 @@ class VendorSession:
     ) -> VendorApi:
         """Return the vendor's API as this connection may use it.
 
-        Raises ConfigurationError when the vendor has no API or the tokens are locked.
+        Raises ConfigurationError when the vendor has no API, the application's keys are
+        not set or the tokens are locked.
         """
-        if adapter.api is None:
-            message = f"The adapter of {adapter.slug} declares no API to fetch from."
-            raise ConfigurationError(message)
+        spec = _spec_of(adapter)
+        if spec.keys is not None:
+            named = {spec.keys.account_parameter: connection.account_id}
+            return _ApplicationApi(
+                session=self, slug=adapter.slug, spec=spec, always=named
+            )
         if connection.id not in self.grants:
             grant = grant_of(connection)
             if grant is not None:
                 self.grants[connection.id] = grant
         return _ConnectionApi(
-            session=self, connection=connection, slug=adapter.slug, spec=adapter.api
+            session=self, slug=adapter.slug, spec=spec, connection=connection
         )
+
+    def application_api(self, *, adapter: VendorAdapter) -> VendorApi:
+        """Return the API of a vendor as the application itself may use it.
+
+        Raises ConfigurationError when it has none, or its keys are not set.
+        """
+        spec = _spec_of(adapter)
+        return _ApplicationApi(session=self, slug=adapter.slug, spec=spec, always={})
 
 
 @asynccontextmanager
@@ -82,66 +97,21 @@ async def open_session(*, now: Callable[[], datetime]) -> AsyncIterator[VendorSe
             await session.refresher.finish()
 
 
-class _ConnectionApi:
-    """See VendorApi."""
+class _GuardedApi:
+    """Calls of one vendor's API, each guarded by its breaker."""
 
-    def __init__(
-        self,
-        *,
-        session: VendorSession,
-        connection: VendorConnection,
-        slug: str,
-        spec: ApiSpec,
-    ) -> None:
+    def __init__(self, *, session: VendorSession, slug: str, spec: ApiSpec) -> None:
         self._session = session
-        self._connection = connection
         self._slug = slug
         self._spec = spec
-        configured: Mapping[str, str] = settings.AUREN_VENDORS.get(slug, {})
-        self._base = configured.get("api_base") or spec.base
-
-    async def get(
-        self, path: str, *, params: Mapping[str, str] | None = None
-    ) -> ApiResponse:
-        """See VendorApi."""
-        grant = await self._usable_grant()
-        try:
-            return await self._request(path, params, grant=grant)
-        except VendorRefusedError as error:
-            if error.status != 401 or not grant.renewable:
-                raise
-        # A token may be revoked before its time; a fresh one decides.
-        return await self._request(path, params, grant=await self._renewed(grant))
-
-    async def _usable_grant(self) -> Grant:
-        if self._connection.status != ConnectionStatus.ACTIVE:
-            reason = self._connection.status_reason or self._connection.status
-            self._refuse(f"The account is not connected ({reason}).")
-        grant = self._session.grants.get(self._connection.id)
-        if grant is None:
-            self._refuse("The account has no access token.")
-        if not grant.expires_within(_RENEW_AHEAD_S, now=self._session.now()):
-            return grant
-        if grant.renewable:
-            return await self._renewed(grant)
-        if grant.expires_within(0, now=self._session.now()):
-            self._refuse("The access token has run out and cannot be renewed.")
-        return grant
-
-    async def _renewed(self, stale: Grant) -> Grant:
-        known = self._session.grants.get(self._connection.id)
-        if known is not None and known.access_token != stale.access_token:
-            return known
-        endpoint = endpoint_of(slug=self._slug, spec=self._spec, base=self._base)
-        grant = await self._session.refresher.renew(stale, endpoint=endpoint)
-        self._session.grants[self._connection.id] = grant
-        return grant
-
-    def _refuse(self, message: str) -> NoReturn:
-        raise VendorRefusedError(message, status=401, permanent=True)
+        self._base = base_of(slug=slug, spec=spec)
 
     async def _request(
-        self, path: str, params: Mapping[str, str] | None, *, grant: Grant
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        *,
+        headers: Mapping[str, str],
     ) -> ApiResponse:
         """Make one guarded call and tell the breaker what it says about the vendor."""
         breaker = get_breaker(f"vendor:{self._slug}")
@@ -155,7 +125,7 @@ class _ConnectionApi:
                 retry_after=error.retry_after,
             ) from error
         try:
-            response = await self._exchange(path, params, grant=grant)
+            response = await self._exchange(path, params, headers=headers)
         except VendorError as error:
             self._count(type(error).__name__)
             wish = getattr(error, "retry_after", None)
@@ -169,10 +139,13 @@ class _ConnectionApi:
         return response
 
     async def _exchange(
-        self, path: str, params: Mapping[str, str] | None, *, grant: Grant
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        *,
+        headers: Mapping[str, str],
     ) -> ApiResponse:
         url = self._base + self._spec.prefix + path
-        headers = {"Authorization": f"Bearer {grant.access_token}"}
         # The document is at least as new as the moment before it was asked for.
         started_at = self._session.now()
         try:
@@ -202,12 +175,112 @@ class _ConnectionApi:
         metrics.VENDOR_REQUESTS.labels(self._slug, outcome).inc()
 
 
+class _ApplicationApi(_GuardedApi):
+    """See VendorApi; calls with the application's keys. `always` goes with each."""
+
+    def __init__(
+        self,
+        *,
+        session: VendorSession,
+        slug: str,
+        spec: ApiSpec,
+        always: Mapping[str, str],
+    ) -> None:
+        super().__init__(session=session, slug=slug, spec=spec)
+        self._always = always
+        self._headers = application_headers(slug=slug, spec=spec)
+
+    async def get(
+        self, path: str, *, params: Mapping[str, str] | None = None
+    ) -> ApiResponse:
+        """See VendorApi; raises ConfigurationError when the keys are refused."""
+        named = {**self._always, **(params or {})}
+        try:
+            return await self._request(path, named, headers=self._headers)
+        except VendorRefusedError as error:
+            if error.status not in {401, 403}:
+                raise
+            names = self._spec.keys.headers.values() if self._spec.keys else ()
+            said = " and ".join(
+                f"AUREN_{self._slug.upper()}_{name.upper()}" for name in names
+            )
+            message = f"The vendor refuses {said} ({error.status})."
+            raise ConfigurationError(message) from error
+
+
+class _ConnectionApi(_GuardedApi):
+    """See VendorApi; calls with the grant of one person."""
+
+    def __init__(
+        self,
+        *,
+        session: VendorSession,
+        slug: str,
+        spec: ApiSpec,
+        connection: VendorConnection,
+    ) -> None:
+        super().__init__(session=session, slug=slug, spec=spec)
+        self._connection = connection
+
+    async def get(
+        self, path: str, *, params: Mapping[str, str] | None = None
+    ) -> ApiResponse:
+        """See VendorApi."""
+        grant = await self._usable_grant()
+        try:
+            return await self._request(path, params, headers=_bearing(grant))
+        except VendorRefusedError as error:
+            if error.status != 401 or not grant.renewable:
+                raise
+        # A token may be revoked before its time; a fresh one decides.
+        newer = await self._renewed(grant)
+        return await self._request(path, params, headers=_bearing(newer))
+
+    async def _usable_grant(self) -> Grant:
+        if self._connection.status != ConnectionStatus.ACTIVE:
+            reason = self._connection.status_reason or self._connection.status
+            self._refuse(f"The account is not connected ({reason}).")
+        grant = self._session.grants.get(self._connection.id)
+        if grant is None:
+            self._refuse("The account has no access token.")
+        if not grant.expires_within(_RENEW_AHEAD_S, now=self._session.now()):
+            return grant
+        if grant.renewable:
+            return await self._renewed(grant)
+        if grant.expires_within(0, now=self._session.now()):
+            self._refuse("The access token has run out and cannot be renewed.")
+        return grant
+
+    async def _renewed(self, stale: Grant) -> Grant:
+        known = self._session.grants.get(self._connection.id)
+        if known is not None and known.access_token != stale.access_token:
+            return known
+        endpoint = endpoint_of(slug=self._slug, spec=self._spec, base=self._base)
+        grant = await self._session.refresher.renew(stale, endpoint=endpoint)
+        self._session.grants[self._connection.id] = grant
+        return grant
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise VendorRefusedError(message, status=401, permanent=True)
+
+
+def _bearing(grant: Grant) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {grant.access_token}"}
+
+
+def _spec_of(adapter: VendorAdapter) -> ApiSpec:
+    if adapter.api is None:
+        message = f"The adapter of {adapter.slug} declares no API to fetch from."
+        raise ConfigurationError(message)
+    return adapter.api
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Return the body; one that is larger than any document is refused."""
     chunks = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         chunks += chunk
         if len(chunks) > _MAX_ANSWER:
-            message = f"The document is larger than {_MAX_ANSWER // 2**20} MiB."
-            raise VendorRefusedError(message, status=response.status, permanent=False)
+            message = f"The answer is larger than {_MAX_ANSWER // 2**20} MiB."
+            raise AnswerTooLargeError(message, status=response.status, permanent=False)
     return bytes(chunks)

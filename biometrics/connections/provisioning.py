@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from django.db.models.functions import Now
+
 from biometrics.connections.registry import Account
 from biometrics.models import Subject, VendorConnection
 from biometrics.models.keyed import row_in
@@ -47,9 +49,21 @@ def provision(strangers: Sequence[Stranger]) -> dict[Account, VendorConnection]:
         )
         for stranger in unique.values()
     ]
+    for connection in connections:
+        make_history_due(connection)
     Subject.objects.bulk_create(created)
     VendorConnection.objects.bulk_create(connections)
     return {(row.vendor, row.account_id): row for row in connections}
+
+
+def make_history_due(connection: VendorConnection) -> None:
+    """Have the history of an account that the application may call for fetched soon.
+
+    Where grants open an API, the history is due once there is a grant.
+    """
+    adapter = get_adapter(connection.vendor)
+    if adapter.listed_types and adapter.api is not None and adapter.api.keys:
+        connection.backfill_due_at, connection.backfill_left = Now(), []
 
 
 def _person(

@@ -23,7 +23,7 @@ from biometrics.errors import (
     VendorUnavailableError,
 )
 from biometrics.models import VendorConnection
-from biometrics.vendors.base import ApiSpec
+from biometrics.vendors.api_spec import ApiSpec
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")

@@ -111,7 +111,7 @@ def add_connection(
         changes["access_token"] = tokens.encrypt(access_token)
         changes["token_expires_at"] = expires_at
         if adapter.listed_types:
-            changes["backfill_due_at"] = Now()
+            changes |= {"backfill_due_at": Now(), "backfill_left": []}
     if refresh_token:
         changes["refresh_token"] = tokens.encrypt(refresh_token)
     with transaction.atomic():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from biometrics.models.access import PhoneSession, UsedLink, VendorSubscription
 from biometrics.models.alarms import StaffAlarm
 from biometrics.models.audit import AuditEntry
 from biometrics.models.events import BiometricEvent, Reading
@@ -32,12 +33,15 @@ __all__ = [
     "IntakeCount",
     "OutboxMessage",
     "ParkedQueue",
+    "PhoneSession",
     "PublishBatch",
     "Reading",
     "ReplayRun",
     "ShardLease",
     "StaffAlarm",
     "Subject",
+    "UsedLink",
     "VendorConnection",
+    "VendorSubscription",
     "WebhookDelivery",
 ]

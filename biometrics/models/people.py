@@ -86,6 +86,12 @@ class VendorConnection(models.Model):
         editable=False,
         help_text="When the history is to be fetched; empty once it has been.",
     )
+    backfill_left = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="The data types that are still missing; empty: all are meant.",
+    )
     reconcile_due_at = models.DateTimeField(
         null=True,
         blank=True,

@@ -10,9 +10,11 @@ import orjson
 from biometrics.errors import UnreadableDeliveryError
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
-from biometrics.vendors.base import Listed, StoredDelivery
+from biometrics.vendors.base import ConnectionChange, Listed, StoredDelivery
 
 _SUFFIX = ".listed"
+# A change of the connection itself that nobody sent.
+CHANGE = f"connection{_SUFFIX}"
 
 
 def event_type(listed: Listed) -> str:
@@ -35,6 +37,26 @@ def pack(listed: Listed) -> bytes:
             "related": listed.related,
         }
     )
+
+
+def pack_change(change: ConnectionChange) -> bytes:
+    """Return the body of a delivery of type `CHANGE`."""
+    return orjson.dumps(
+        {
+            "change": change.change,
+            "reason": change.reason,
+            "reference": change.reference,
+        }
+    )
+
+
+def unpack_change(stored: StoredDelivery) -> ConnectionChange:
+    """Return what `pack_change` packed; raises UnreadableDeliveryError."""
+    try:
+        return ConnectionChange(**orjson.loads(stored.body))
+    except (orjson.JSONDecodeError, TypeError):
+        message = "not as changes are stored"
+        raise UnreadableDeliveryError(message, field="body") from None
 
 
 def unpack(stored: StoredDelivery) -> Listed:

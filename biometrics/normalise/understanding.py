@@ -65,6 +65,8 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
 def _read(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understanding:
     if not stored.is_listed:
         return adapter.understand(stored)
+    if stored.event_type == listed.CHANGE:
+        return Understanding(connection_changes=(listed.unpack_change(stored),))
     if adapter.listing is None:
         message = f"{adapter.title} cannot be listed any more"
         raise UnreadableDeliveryError(message, field="event_type")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
 from biometrics import audit
-from biometrics.errors import VendorUnavailableError
+from biometrics.connections.access import is_callable
+from biometrics.errors import (
+    BiometricsError,
+    ConfigurationError,
+    VendorUnavailableError,
+)
 from biometrics.models import Subject, VendorConnection
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.models.people import ConnectionStatus
@@ -21,6 +26,7 @@ HISTORY = timedelta(days=60)
 # How long one attempt has; after it, somebody else may try.
 CLAIM = timedelta(minutes=5)
 _SHORTEST_WAIT_S = 60.0
+_CONFIGURATION_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +46,12 @@ class Order:
 
 
 def listing_vendors() -> list[str]:
-    """Return the vendors whose data can be listed."""
-    return [adapter.slug for adapter in all_adapters() if adapter.listed_types]
+    """Return the vendors whose data can be listed, as far as settings let us call."""
+    return [
+        adapter.slug
+        for adapter in all_adapters()
+        if adapter.listed_types and is_callable(adapter)
+    ]
 
 
 def backfill(
@@ -103,16 +113,28 @@ def fetch_history(*, connection_id: int, now: Callable[[], datetime]) -> Found |
     if connection is None:
         return None
     window = Window(since=started - HISTORY, until=started)
-    found = _fetch(connection, window, now=now, is_dry=False)
-    waits = [
-        max(error.retry_after or 0.0, _SHORTEST_WAIT_S)
-        for error in found.errors.values()
-        if isinstance(error, VendorUnavailableError)
-    ]
-    again = now() + timedelta(seconds=max(waits)) if waits else None
-    # A newer consent has made it due anew.
-    mine.filter(backfill_due_at=started + CLAIM).update(backfill_due_at=again)
+    left = connection.backfill_left
+    found = _fetch(connection, window, now=now, is_dry=False, only=left)
+    waits = {
+        data_type: wait
+        for data_type, error in found.errors.items()
+        if (wait := _wait_after(error)) is not None
+    }
+    again = now() + timedelta(seconds=max(waits.values())) if waits else None
+    # A newer consent has made it due anew, and all of it.
+    mine.filter(backfill_due_at=started + CLAIM).update(
+        backfill_due_at=again, backfill_left=sorted(waits)
+    )
     return found
+
+
+def _wait_after(error: BiometricsError) -> float | None:
+    """Return for how long to wait before a new attempt, None where none can help."""
+    if isinstance(error, ConfigurationError):
+        return _CONFIGURATION_WAIT_S
+    if isinstance(error, VendorUnavailableError):
+        return max(error.retry_after or 0.0, _SHORTEST_WAIT_S)
+    return None
 
 
 def _fetch(
@@ -121,12 +143,14 @@ def _fetch(
     *,
     now: Callable[[], datetime],
     is_dry: bool,
+    only: Collection[str] = (),
 ) -> Found:
     adapter = get_adapter(connection.vendor)
+    kinds = [kind for kind in adapter.listed_types if not only or kind in only]
     return fetch(
         connection,
         adapter=adapter,
-        windows=dict.fromkeys(adapter.listed_types, window),
+        windows=dict.fromkeys(kinds, window),
         origin=DeliveryOrigin.BACKFILL,
         now=now,
         is_dry=is_dry,

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time
 
 from biometrics import nudges
 from biometrics.connections import grants
+from biometrics.connections.registry import Account
 from biometrics.errors import BiometricsError, VendorRefusedError
 from biometrics.intake.rows import public_id
 from biometrics.items import Item, open_item
@@ -25,8 +26,6 @@ from biometrics.normalise.understanding import understand
 from biometrics.recovery import asking
 from biometrics.shards import shard_of
 from biometrics.vendors.base import Listed, Record, VendorAdapter, Window
-
-_BATCH = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,16 +55,19 @@ def fetch(
     A grant that proves to be gone marks the connection. Must be called outside of any
     transaction and event loop.
     """
-    answers = asking.ask(connection, adapter=adapter, windows=windows, now=now)
-    found = Found(errors=answers.errors)
-    for error in answers.errors.values():
-        if isinstance(error, VendorRefusedError) and error.permanent:
-            grants.mark_needs_reconnect(connection_id=connection.id, reason=str(error))
-    for begin in range(0, len(answers.listed), _BATCH):
-        part = answers.listed[begin : begin + _BATCH]
+    found = Found()
+
+    def take(part: Sequence[Listed]) -> None:
         news = _news(part, connection=connection, origin=origin, found=found)
         if not is_dry:
-            _store(news)
+            store(news)
+
+    found.errors = asking.ask(
+        connection, adapter=adapter, windows=windows, take=take, now=now
+    )
+    for error in found.errors.values():
+        if isinstance(error, VendorRefusedError) and error.permanent:
+            grants.mark_needs_reconnect(connection_id=connection.id, reason=str(error))
     return found
 
 
@@ -102,20 +104,20 @@ def _news(
         is_unreadable = not (item.understood and item.understood.statements)
         if is_unreadable or id(item.delivery) in changing:
             found.new[one.data_type] += 1
-            news.append(_keyed(item.delivery, is_unreadable=is_unreadable))
+            # What cannot be read is kept once.
+            delivery = item.delivery
+            news.append(_keyed(delivery, when="") if is_unreadable else delivery)
     return news
 
 
 def _item(one: Listed, *, connection: VendorConnection, origin: DeliveryOrigin) -> Item:
-    delivery = WebhookDelivery(
-        vendor=connection.vendor,
-        account_id=connection.account_id,
-        event_type=listing.event_type(one)[:80],
-        shard=shard_of(connection.vendor, connection.account_id),
+    delivery = delivery_of(
+        listing.pack(one),
+        account=(connection.vendor, connection.account_id),
         origin=origin,
-        body=listing.pack(one),
+        event_type=listing.event_type(one),
         # As a webhook's documents are: what is known was known then.
-        received_at=one.fetched_at,
+        at=one.fetched_at,
     )
     item = open_item(delivery, documents=None)
     item.connection = connection
@@ -133,21 +135,43 @@ def _note_newest(item: Item, *, found: Found) -> None:
             found.newest[record.record_type] = max(known, moment)
 
 
-def _keyed(delivery: WebhookDelivery, *, is_unreadable: bool) -> WebhookDelivery:
-    """Give a delivery its identity.
+def delivery_of(
+    body: bytes,
+    *,
+    account: Account,
+    origin: DeliveryOrigin,
+    event_type: str,
+    at: datetime,
+    reference: str = "",
+) -> WebhookDelivery:
+    """Return an unsaved delivery that nobody sent, with an identity of its own.
 
     The same content may be news a second time, after the vendor had changed it back and
-    forth. What cannot be read is kept once.
+    forth.
     """
+    delivery = WebhookDelivery(
+        vendor=account[0],
+        account_id=account[1],
+        reference=reference,
+        event_type=event_type[:80],
+        shard=shard_of(*account),
+        origin=origin,
+        body=body,
+        received_at=at,
+    )
+    return _keyed(delivery, when=at.isoformat())
+
+
+def _keyed(delivery: WebhookDelivery, *, when: str) -> WebhookDelivery:
     digest = hashlib.sha256(delivery.body or b"").hexdigest()
-    when = "" if is_unreadable else delivery.received_at.isoformat()
     key = f"{delivery.account_id}|{delivery.event_type}|{when}|{digest}"
     delivery.dedupe_key = key
     delivery.public_id = public_id(vendor=delivery.vendor, dedupe_key=key)
     return delivery
 
 
-def _store(news: Sequence[WebhookDelivery]) -> None:
+def store(news: Sequence[WebhookDelivery]) -> None:
+    """Keep these deliveries, each once, and have them worked on."""
     if not news:
         return
     WebhookDelivery.objects.bulk_create(news, ignore_conflicts=True)

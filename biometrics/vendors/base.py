@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from biometrics.catalogue import Metric
 from biometrics.errors import SignatureError
+from biometrics.vendors.api_spec import ApiSpec
 from biometrics.vendors.subscriptions import Subscribing
 
 MIB = 1024 * 1024
@@ -106,39 +107,6 @@ class VendorApi(Protocol):
         Raises VendorUnavailableError (try later) or VendorRefusedError (never).
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentSpec:
-    """Where people consent (OAuth 2) and how one learns whose account it was.
-
-    The page is at base + `path` (an AUREN_<SLUG>_API_BASE of another host replaces this
-    base too). The account is `account_field` of what GET `account_path` answers.
-    """
-
-    base: str
-    path: str
-    scopes: tuple[str, ...]
-    account_path: str
-    account_field: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiSpec:
-    """Where a vendor's API is and how its grants are renewed.
-
-    `base` is what AUREN_<SLUG>_API_BASE replaces. Calls go to base + `prefix` + path,
-    the renewal of grants to base + `token_path`, with `refresh_fields` in the form
-    beside the usual four. `shared_limit` says that a 429 always speaks of the
-    application, never of one person.
-    """
-
-    base: str
-    token_path: str
-    prefix: str = ""
-    refresh_fields: Mapping[str, str] = field(default_factory=dict)
-    shared_limit: bool = False
-    consent: ConsentSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +277,26 @@ class Listing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An account that the vendor has for this application; `reference` is our own id."""
+
+    account_id: str
+    reference: str
+    is_active: bool
+
+
+class Roster(Protocol):
+    """How the accounts that an application has at a vendor are learnt."""
+
+    def members(self, api: VendorApi) -> AsyncIterator[Member]:
+        """Yield all of them.
+
+        Raises VendorUnavailableError, VendorRefusedError, ConfigurationError.
+        """
+        ...
+
+
 class VendorAdapter:
     """One vendor. Subclasses are stateless; one instance serves the whole process."""
 
@@ -323,6 +311,8 @@ class VendorAdapter:
     api: ClassVar[ApiSpec | None] = None
     # Vendors whose data can be listed for a span of time.
     listing: ClassVar[Listing | None] = None
+    # Vendors that tell which accounts the application has there.
+    roster: ClassVar[Roster | None] = None
     # Vendors that tell us only what the application subscribed to.
     subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -78,7 +79,7 @@ async def only_one(
         )
 
 
-def document_of(response: ApiResponse) -> object:
+def document_of(response: ApiResponse) -> dict[str, Any]:
     """Return the object in an answer; raises VendorUnavailableError for broken JSON."""
     try:
         return load_object(response.body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,8 +16,8 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from auren.devstack.fakes.world import Account, World
-from biometrics.connections import consent, tokens
-from biometrics.connections.consent import Invitation
+from biometrics.connections import consent, invitations, oauth, tokens
+from biometrics.connections.invitations import Invitation
 from biometrics.models import AuditEntry, OutboxMessage, Subject, VendorConnection
 from tests.connections.vendors import running_fakes
 
@@ -48,7 +49,7 @@ def robin(db: None) -> Subject:
 
 
 def link_for(subject: Subject, vendor: str = "oura") -> str:
-    made = consent.make_link(Invitation(subject=subject.id, vendor=vendor))
+    made = invitations.make_link(Invitation(subject=subject.id, vendor=vendor))
     return urlsplit(made).path
 
 
@@ -154,7 +155,7 @@ def test_the_verifier_is_needed_and_not_in_the_address(
     query = parse_qs(urlsplit(went).query)
     assert query["code_challenge_method"] == ["S256"]
     nonce = client.cookies["auren_connect"].value
-    assert consent._verifier(nonce) not in went
+    assert oauth._verifier(nonce) not in went
     back = urlsplit(at_vendor(f"{went}&account=ring-1"))
     book = vendors.vendors["oura"].grants
     code = parse_qs(back.query)["code"][0]
@@ -170,6 +171,39 @@ def test_another_persons_account_is_not_taken(
     assert answer.status_code == 409
     row = VendorConnection.objects.get()
     assert (row.subject, row.access_token) == (kim, None)
+
+
+def test_a_link_connects_once(client: Client, vendors: World, robin: Subject) -> None:
+    link = link_for(robin)
+    assert client.get(leave(client, link, choice="deny=1")).status_code == 400
+    first = leave(client, link, choice="account=ring-1")
+    cookie = client.cookies["auren_connect"].value
+    second = leave(client, link, choice="account=ring-1")
+    assert client.get(second).status_code == 200
+    for page in ("", "/start"):
+        answer = client.get(f"{link}{page}")
+        assert answer.status_code == 400
+        assert "used already" in said(answer)
+    VendorConnection.objects.all().delete()
+    client.cookies["auren_connect"] = cookie
+    assert client.get(first).status_code == 400
+    assert not VendorConnection.objects.exists()
+
+
+def test_used_links_are_forgotten_once_they_are_too_old(robin: Subject) -> None:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    invitations.use(Invitation(subject=robin.id, vendor="oura"), now=now)
+    assert invitations.forget_used(now=now + timedelta(hours=48)) == 0
+    assert invitations.forget_used(now=now + timedelta(hours=49)) == 1
+
+
+def test_a_setting_decides_what_is_asked_for(
+    client: Client, vendors: World, robin: Subject, settings: Settings
+) -> None:
+    settings.AUREN_VENDORS["oura"]["scopes"] = ["daily", "spo2"]
+    went = client.get(f"{link_for(robin)}/start")["Location"]
+    assert parse_qs(urlsplit(went).query)["scope"] == ["daily spo2"]
+    assert "daily, spo2" in said(client.get(link_for(robin)))
 
 
 def test_a_new_consent_revives_the_connection(
@@ -216,9 +250,10 @@ def test_staff_make_links_on_the_persons_page(
     shown = client.post(maker, {"vendor": "whoop"})
     links = [word for word in said(shown).split('"') if "/connect/" in word]
     token = next(w for w in links if w.startswith("http")).rpartition("/")[2]
-    assert consent.read_link(token) == Invitation(subject=robin.id, vendor="whoop")
+    invited = invitations.read_link(token)
+    assert (invited.subject, invited.vendor) == (robin.id, "whoop")
     assert AuditEntry.objects.get().verb == "connection.invite"
-    assert client.post(maker, {"vendor": "terra"}).status_code == 200
+    assert client.post(maker, {"vendor": "nobody"}).status_code == 200
     assert AuditEntry.objects.count() == 1
 
 

@@ -14,9 +14,9 @@ import orjson
 
 from biometrics.catalogue import Metric
 from biometrics.errors import NotYetError, UnreadableDeliveryError
+from biometrics.vendors.api_spec import ApiSpec
 from biometrics.vendors.base import (
     ApiResponse,
-    ApiSpec,
     ConnectionChange,
     NightSignals,
     Problem,

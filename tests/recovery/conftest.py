@@ -17,7 +17,7 @@ def vendors(settings: Settings, transactional_db: None) -> Iterator[Vendors]:
     with running_fakes() as (url, world):
         world.page_size = 3
         known = dict(settings.AUREN_VENDORS)
-        for slug in ("oura", "whoop"):
+        for slug in ("oura", "whoop", "terra"):
             known[slug] = {**known[slug], "api_base": f"{url}/{slug}"}
         settings.AUREN_VENDORS = known
         yield Vendors(world=world)

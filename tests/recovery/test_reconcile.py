@@ -104,7 +104,7 @@ class TestReconciliation:
 
     def test_whom_it_concerns(self, vendors: Vendors) -> None:
         connection = vendors.connect()
-        registry.add_connection(vendor="terra", account_id="t", label="Tess")
+        registry.add_connection(vendor="healthkit", account_id="t", label="Tess")
         assert reconcile.make_due(now=vendors.now()) == 1
         assert reconcile.due(now=vendors.now()) == [connection.id]
         assert reconcile.make_due(now=vendors.now()) == 0

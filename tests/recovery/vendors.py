@@ -17,7 +17,7 @@ from biometrics.connections import registry
 from biometrics.models import OutboxMessage, VendorConnection, WebhookDelivery
 from biometrics.shards import shard_of
 
-ACCOUNTS = {"oura": "ring-1", "whoop": "4711"}
+ACCOUNTS = {"oura": "ring-1", "whoop": "4711", "terra": "terra-1"}
 _SCOPES = {
     "oura": "personal daily heartrate workout tag session spo2Daily",
     "whoop": "read:recovery read:cycles read:workout read:sleep read:profile"

@@ -24,7 +24,6 @@ from auren.devstack.simulator.wire import Delivery, compact
 
 DATA_TYPES = (
     "activity",
-    "athlete",
     "body",
     "daily",
     "sleep",
@@ -44,6 +43,7 @@ def build() -> web.Application:
     for base in ("", "/v2"):
         for kind in DATA_TYPES:
             app.router.add_get(f"{base}/{kind}", _data(kind))
+        app.router.add_get(f"{base}/athlete", _athlete)
         app.router.add_get(f"{base}/userInfo", _user_info)
         app.router.add_get(f"{base}/subscriptions", _subscriptions)
         app.router.add_get(f"{base}/integrations", _integrations)
@@ -92,6 +92,26 @@ def _data(kind: str) -> Handler:
         return await _to_webhook(request, account, payload)
 
     return handler
+
+
+async def _athlete(request: web.Request) -> web.StreamResponse:
+    """Answer with the person: one object, no `data`."""
+    if not is_developer(request):
+        return error(401, "dev-id or x-api-key is wrong.")
+    account = request.query.get("user_id", "")
+    user = user_of(request, account)
+    if user is None:
+        return error(404, "No such user.")
+    profile = world_of(request).vendors["terra"].accounts[account].profile
+    payload = {
+        "type": "athlete",
+        "version": payloads.VERSION,
+        "user": user,
+        "athlete": profile.get("athlete", {}),
+    }
+    if request.query.get("to_webhook", "true").lower() == "false":
+        return web.json_response({"status": "success", **payload})
+    return await _to_webhook(request, account, payload)
 
 
 async def _to_webhook(

@@ -26,11 +26,10 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorUnavailableError,
 )
+from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
 from biometrics.vendors.base import (
     Action,
     ApiResponse,
-    ApiSpec,
-    ConsentSpec,
     Credentials,
     Envelope,
     Handshake,

@@ -13,22 +13,21 @@ Reference   https://docs.tryterra.co/ and https://github.com/tryterra/openapi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from biometrics.errors import (
     MalformedPayloadError,
     SignatureError,
     UnreadableDeliveryError,
 )
+from biometrics.vendors.api_spec import ApiSpec, ApplicationKeys
 from biometrics.vendors.base import (
     Credentials,
     Envelope,
     InboundRequest,
-    Problem,
-    Record,
+    Listing,
+    Roster,
     StoredDelivery,
     Understanding,
     VendorAdapter,
@@ -40,9 +39,11 @@ from biometrics.vendors.signatures import (
     parse_unix,
 )
 from biometrics.vendors.terra.connection import CHANGES, account_of, reference_of
-from biometrics.vendors.terra.facts import facts_of_athlete
-from biometrics.vendors.terra.night import one_for_each_night
-from biometrics.vendors.terra.records import KINDS, Context, record_of
+from biometrics.vendors.terra.lists import TerraListing
+from biometrics.vendors.terra.records import KINDS
+from biometrics.vendors.terra.roster import TerraRoster
+from biometrics.vendors.terra.said import data_of, profile_of
+from biometrics.vendors.terra.widget import TerraWidget
 
 _SIGNATURES = ("x-terra-signature", "terra-signature")
 _TRACE = "x-terra-trace-id"
@@ -53,6 +54,8 @@ _EARLIEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _PING = "s3_payload"
 _OPERATION = "Terra's own housekeeping"
 _UNMAPPED = "a data type without a metric of ours"
+# Names under which some of Terra's pages know an event.
+_OTHER_NAMES = {"user_auth": "auth"}
 _IGNORED = {
     "auth_cancelled": "nobody was connected",
     "processing": _OPERATION,
@@ -77,6 +80,18 @@ class Terra(VendorAdapter):
     title: ClassVar[str] = "Terra"
     topic: ClassVar[str] = "terra-biometric-events"
     event_types: ClassVar[frozenset[str]] = frozenset({*KINDS, "athlete", *CHANGES})
+    # https://docs.tryterra.co/reference: no user tokens, the API key opens everything.
+    api: ClassVar[ApiSpec | None] = ApiSpec(
+        base="https://api.tryterra.co",
+        prefix="/v2",
+        keys=ApplicationKeys(
+            headers={"dev-id": "dev_id", "x-api-key": "api_key"},
+            account_parameter="user_id",
+        ),
+        consent=TerraWidget(),
+    )
+    listing: ClassVar[Listing | None] = TerraListing()
+    roster: ClassVar[Roster | None] = TerraRoster()
     auto_provision: ClassVar[bool] = True
     max_body_bytes: ClassVar[int | None] = None
     kept_headers: ClassVar[tuple[str, ...]] = (_TRACE, _ORDERING)
@@ -138,9 +153,14 @@ class Terra(VendorAdapter):
         if event_type in CHANGES:
             return Understanding(connection_changes=(CHANGES[event_type](body),))
         if event_type == "athlete":
-            return Understanding(records=(_profile(body, delivery),))
+            return Understanding(records=(profile_of(body, stamp=_stamp(delivery)),))
         if event_type in KINDS:
-            return _data(body, event_type=event_type, delivery=delivery)
+            return data_of(
+                body,
+                event_type=event_type,
+                stamp=_stamp(delivery),
+                now=delivery.received_at,
+            )
         return Understanding(ignored=_reason_to_ignore(event_type))
 
 
@@ -169,7 +189,8 @@ def _parts(header: str) -> tuple[str | None, list[str]]:
 
 def _event_type(body: object) -> str | None:
     # Terra's newer products call it event_type.
-    return text(body, "type", limit=80) or text(body, "event_type", limit=80)
+    said = text(body, "type", limit=80) or text(body, "event_type", limit=80)
+    return _OTHER_NAMES.get(said, said) if said else None
 
 
 def _reason_to_ignore(event_type: str) -> str | None:
@@ -192,58 +213,3 @@ def _stamp(delivery: StoredDelivery) -> datetime:
     if not _EARLIEST_S <= seconds <= received.timestamp():
         return received
     return datetime.fromtimestamp(seconds, tz=UTC)
-
-
-def _profile(body: dict[str, Any], delivery: StoredDelivery) -> Record:
-    athlete = body.get("athlete")
-    if not isinstance(athlete, dict):
-        raise UnreadableDeliveryError("not an object", field="athlete")
-    return Record(
-        record_type="profile",
-        record_id="profile",
-        action="updated",
-        stamp=_stamp(delivery),
-        attributes={"provider": _provider(body), **facts_of_athlete(athlete)},
-    )
-
-
-def _provider(body: object) -> str:
-    return (text(body, "user.provider", limit=40) or "unknown").lower()
-
-
-def _data(
-    body: dict[str, Any], *, event_type: str, delivery: StoredDelivery
-) -> Understanding:
-    items = body.get("data")
-    if not isinstance(items, list):
-        raise UnreadableDeliveryError("not a list", field="data")
-    if not items:
-        return Understanding(ignored="no data in it")
-    context = Context(
-        provider=_provider(body), stamp=_stamp(delivery), now=delivery.received_at
-    )
-    found = [
-        record_of(item, kind=KINDS[event_type], where=f"data[{index}]", context=context)
-        for index, item in enumerate(items)
-    ]
-    problems = [one for one in found if isinstance(one, Problem)]
-    records = {one.record_id: one for one in found if isinstance(one, Record)}
-    if not records:
-        first = problems[0]
-        raise UnreadableDeliveryError(first.reason, field=first.field)
-    if len(records) + len(problems) < len(found):
-        reason = "a record came twice; its last version stands"
-        problems.append(Problem(field="data", reason=reason))
-    return Understanding(
-        records=_with_one_night_each(tuple(records.values())),
-        problems=tuple(problems),
-    )
-
-
-def _with_one_night_each(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Let the longest of several sleeps in one night speak for it."""
-    speaking = one_for_each_night(records)
-    return tuple(
-        r if r.night is None or r.record_id in speaking else replace(r, night=None)
-        for r in records
-    )

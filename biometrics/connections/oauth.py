@@ -1,0 +1,119 @@
+"""Consent by OAuth 2, with `state` and PKCE.
+
+The verifier is derived from the journey's nonce and our own key, so nothing is stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import orjson
+from django.conf import settings
+from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
+
+from biometrics.connections.access import base_of
+from biometrics.connections.exchange import ask, open_http
+from biometrics.connections.grants import NewTokens
+from biometrics.connections.invitations import ConsentError, Journey, redirect_uri
+from biometrics.connections.refresh import endpoint_of
+from biometrics.errors import VendorUnavailableError
+from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
+from biometrics.vendors.registry import get_adapter
+
+
+def page_of(
+    journey: Journey, *, spec: ApiSpec, consent: ConsentSpec, scopes: tuple[str, ...]
+) -> str:
+    """Return the address of the vendor's page; raises ConfigurationError."""
+    vendor = journey.invitation.vendor
+    base = base_of(slug=vendor, spec=spec)
+    client_id = endpoint_of(slug=vendor, spec=spec, base=base).client_id
+    host = consent.base if base == spec.base else base
+    digest = hashlib.sha256(_verifier(journey.nonce).encode()).digest()
+    url: str = WebApplicationClient(client_id).prepare_request_uri(
+        host + consent.path,
+        redirect_uri=redirect_uri(vendor),
+        scope=list(scopes),
+        state=journey.state,
+        code_challenge=base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        code_challenge_method="S256",
+    )
+    return url
+
+
+async def finish(
+    journey: Journey,
+    *,
+    spec: ApiSpec,
+    consent: ConsentSpec,
+    url: str,
+    now: Callable[[], datetime],
+) -> tuple[str, NewTokens]:
+    """Turn the vendor's answer into a grant; return whose account it is, and the grant.
+
+    `url` is the whole address to which the vendor sent the browser. Raises ConsentError,
+    VendorUnavailableError, VendorRefusedError, ConfigurationError.
+    """
+    vendor = journey.invitation.vendor
+    base = base_of(slug=vendor, spec=spec)
+    endpoint = endpoint_of(slug=vendor, spec=spec, base=base)
+    client = WebApplicationClient(endpoint.client_id)
+    try:
+        code = client.parse_request_uri_response(url, state=journey.state)["code"]
+    except OAuth2Error as error:
+        message = f"{get_adapter(vendor).title} gave no consent ({error.error})."
+        raise ConsentError(message) from None
+    form = client.prepare_request_body(
+        code=code,
+        redirect_uri=redirect_uri(vendor),
+        client_secret=endpoint.client_secret,
+        code_verifier=_verifier(journey.nonce),
+    )
+    asked_at = now()
+    async with open_http() as http:
+        answer = await ask(http, "POST", endpoint.url, form=form)
+        new = _tokens(client, answer.decode(errors="replace"), asked_at=asked_at)
+        profile = await ask(
+            http,
+            "GET",
+            base + spec.prefix + consent.account_path,
+            headers={"Authorization": f"Bearer {new.access_token}"},
+        )
+    return _account(profile, field=consent.account_field), new
+
+
+def _verifier(nonce: str) -> str:
+    key = settings.SECRET_KEY.encode()
+    return hmac.new(key, f"pkce:{nonce}".encode(), hashlib.sha256).hexdigest()
+
+
+def _tokens(
+    client: WebApplicationClient, text: str, *, asked_at: datetime
+) -> NewTokens:
+    try:
+        answer = client.parse_request_body_response(text)
+    except (OAuth2Error, ValueError):
+        raise VendorUnavailableError("The vendor gave no usable token.") from None
+    life = answer.get("expires_in")
+    known = isinstance(life, int | float) and not isinstance(life, bool)
+    said = answer.get("scope") or ""
+    return NewTokens(
+        access_token=str(answer["access_token"]),
+        refresh_token=answer.get("refresh_token") or None,
+        expires_at=asked_at + timedelta(seconds=float(life)) if known else None,
+        scopes=" ".join(said) if isinstance(said, list) else str(said),
+    )
+
+
+def _account(profile: bytes, *, field: str) -> str:
+    try:
+        account = orjson.loads(profile)[field]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        account = None
+    if isinstance(account, bool) or not isinstance(account, str | int) or account == "":
+        raise VendorUnavailableError("The vendor did not say whose account it is.")
+    return str(account)

@@ -1,0 +1,44 @@
+"""The users that this application has at Terra: `/subscriptions`, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from biometrics.errors import VendorRefusedError, VendorUnavailableError
+from biometrics.vendors.base import Member, VendorApi
+from biometrics.vendors.fields import dig, text
+from biometrics.vendors.listing import document_of
+
+_PATH = "/subscriptions"
+_PAGE = 500
+_MOST_PAGES = 2_000
+
+
+class TerraRoster:
+    """See Roster."""
+
+    async def members(self, api: VendorApi) -> AsyncIterator[Member]:
+        """See Roster; pages are counted from 0."""
+        for number in range(_MOST_PAGES):
+            params = {"page": str(number), "per_page": str(_PAGE)}
+            response = await api.get(_PATH, params=params)
+            if response.status == 404:
+                message = f"Terra has no list {_PATH} (404)."
+                raise VendorRefusedError(message, status=404, permanent=False)
+            users = document_of(response).get("users")
+            if not isinstance(users, list):
+                message = f"{_PATH} gave a page without users."
+                raise VendorUnavailableError(message)
+            for user in users:
+                account = text(user, "user_id")
+                if account is not None:
+                    yield Member(
+                        account_id=account,
+                        reference=text(user, "reference_id") or "",
+                        # Older answers leave it out: who is listed is connected.
+                        is_active=dig(user, "active") is not False,
+                    )
+            if len(users) < _PAGE:
+                return
+        message = f"{_PATH} has more than {_MOST_PAGES} pages."
+        raise VendorUnavailableError(message)
