@@ -94,7 +94,7 @@ def test_from_the_choice_to_the_end(admin_client: Client, people: World) -> None
         assert "Step 2 of 3: the plan is being made" in text
         assert "manage.py replay --vendor terra --status processed" in text
         assert '<th scope="row">terra</th><td>processed</td><td>2</td>' in text
-        assert "Replay 2" not in text
+        assert "Step 3 of 3" not in text
         finish(people, run)
 
     text = text_of(admin_client, run)
