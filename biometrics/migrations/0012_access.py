@@ -9,6 +9,10 @@ from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
 
+# Who is told of alerts, and where, was decided with those tables.
+_NOT_EVERYBODY = ("view_alertsubscription", "view_alertnotice")
+
+
 def let_everybody_look(apps: Any, _schema_editor: Any) -> None:
     """Let the four groups view the tables that came after the groups."""
     for config in apps.get_app_configs():
@@ -19,7 +23,7 @@ def let_everybody_look(apps: Any, _schema_editor: Any) -> None:
     viewing = apps.get_model("auth", "Permission").objects.filter(
         content_type__app_label__in=("biometrics", "resilience"),
         codename__startswith="view_",
-    )
+    ).exclude(codename__in=_NOT_EVERYBODY)
     groups = apps.get_model("auth", "Group").objects
     for group in groups.filter(name__in=("viewer", "operator", "clinician", "admin")):
         group.permissions.add(*viewing)

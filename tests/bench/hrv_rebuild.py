@@ -82,7 +82,7 @@ def measure(*, count: int, seed: int) -> Outcome:
 
 
 def _rebuild(environment: dict[str, str], *, server: TemporaryPostgres) -> Rebuilt:
-    served = _processor_s(server.process.pid)
+    served = processor_s(server.process.pid)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = perf_counter()
     done = subprocess.run(
@@ -99,12 +99,12 @@ def _rebuild(environment: dict[str, str], *, server: TemporaryPostgres) -> Rebui
     return Rebuilt(
         wall_s=wall,
         core_s=core,
-        server_s=_processor_s(server.process.pid) - served,
+        server_s=processor_s(server.process.pid) - served,
         said=lines[-1] if lines else "",
     )
 
 
-def _processor_s(pid: int) -> float:
+def processor_s(pid: int) -> float:
     """Return the processor time of a process and all its children, ended ones too."""
     ticks = 0
     for one in process_tree(pid):

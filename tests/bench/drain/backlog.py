@@ -54,9 +54,10 @@ def _connect(cursor: Any, *, people: int, seed: int) -> list[str]:
     execute_values(
         cursor,
         "INSERT INTO biometrics_vendorconnection (subject_id, vendor, account_id,"
-        " reference, status, status_reason, scopes, created_at, updated_at) VALUES %s",
+        " reference, status, status_reason, scopes, backfill_left, created_at,"
+        " updated_at) VALUES %s",
         [
-            (subject, "oura", account, "", "active", "", "", now, now)
+            (subject, "oura", account, "", "active", "", "", Json([]), now, now)
             for subject, account, _ in subjects
         ],
     )
