@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from uuid import uuid4
@@ -29,6 +30,11 @@ def send(stack: Stack, *, users: list[str], days: range) -> None:
             for user in mine:
                 body = terra_sleep(user_id=user, ago=30 - day, rmssd=60 + day % 5)
                 answer = stack.deliver("terra", body)
+                # Just after an outage a process may still say so once: senders
+                # come again.
+                while answer.status == 503:
+                    time.sleep(float(answer.headers["retry-after"]))
+                    answer = stack.deliver("terra", body)
                 if answer.status != 200:
                     refused.append(answer.status)
 
