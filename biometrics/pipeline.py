@@ -22,6 +22,7 @@ from biometrics.alerts.configured import configured_ruleset
 from biometrics.alerts.evaluate import Said, evaluate
 from biometrics.announcing import Announcer
 from biometrics.connections import changes, client, grants, people, registry
+from biometrics.gathering import gather, is_piece
 from biometrics.items import Item, ending_of, open_item, stranded
 from biometrics.leases import Lease, LeaseLostError
 from biometrics.messages import NewMessage
@@ -285,7 +286,7 @@ def _mark_lost_grants(items: Sequence[Item]) -> None:
 
 
 def _said(judged: Judged) -> list[Said]:
-    replaced = judged.replaced
+    replaced, gathered = judged.replaced, gather(judged)
     return [
         Said(
             event_id=ruling.event_id,
@@ -296,6 +297,8 @@ def _said(judged: Judged) -> list[Said]:
             received_at=ruling.claim.delivery.received_at,
             is_backfill=ruling.claim.delivery.origin == DeliveryOrigin.BACKFILL,
             traceparent=ruling.claim.delivery.traceparent,
+            is_piece=is_piece(ruling),
+            gathered=gathered.get(ruling.event_id, ()),
         )
         for ruling in judged.new
         if ruling.stands

@@ -18,11 +18,29 @@ from biometrics.alerts.nights import (
     primary_series,
 )
 from biometrics.alerts.rules import Verdict, judge_many
-from biometrics.alerts.ruleset import Ruleset
+from biometrics.alerts.ruleset import Kind, Ruleset
 from biometrics.catalogue import Metric
 from biometrics.models import HrvTuning
-from biometrics.vendors.base import NightSignals, Record
+from biometrics.vendors.base import GatheredNight, NightSignals, Record
 from biometrics.vendors.times import in_offset
+
+_KINDS: tuple[Kind, ...] = ("RMSSD", "SDNN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What the pieces of a night, old and new, say together.
+
+    `found` holds it by series: any other that was gathered before is no more.
+    `record_id` names the night's row, `stamp` is that of the latest piece. Where none of
+    its sleeps is new, the night is news only if it changed.
+    """
+
+    night: date
+    record_id: str
+    stamp: datetime
+    found: tuple[GatheredNight, ...]
+    by_sleep: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +48,8 @@ class Said:
     """A new event that stands, as far as judging is concerned.
 
     `replaces` is the stored event that it supersedes. `is_backfill` marks what was
-    fetched from the past: it never pages.
+    fetched from the past: it never pages. The event of a vendor that tells nights in
+    pieces (`is_piece`) says nothing of a night by itself: it speaks for `gathered`.
     """
 
     event_id: UUID
@@ -41,6 +60,8 @@ class Said:
     received_at: datetime
     is_backfill: bool = False
     traceparent: str = ""
+    is_piece: bool = False
+    gathered: tuple[Gathered, ...] = ()
 
     def today(self, now: datetime) -> date:
         """Return the date where the person is, UTC's where that is not known."""
@@ -86,6 +107,8 @@ class Nights:
             touched = [(p.kind, p.night) for p in self._pointed(one)]
             if night is not None:
                 touched.append((night.kind, night.night))
+            # What was gathered as one kind of HRV may turn out to be another.
+            touched += [(kind, g.night) for g in one.gathered for kind in _KINDS]
             for kind, day in touched:
                 key = (one.subject, kind)
                 first[key] = min(day, first.get(key, day))
@@ -96,6 +119,8 @@ class Nights:
 
     def take(self, one: Said) -> None:
         """Bring the nights to where this event leaves them."""
+        for gathered in one.gathered:
+            self._gather(gathered, one)
         night = one.record.night
         said = None if night is None else (night.series_id, night.night)
         for pointer in self._pointed(one):
@@ -103,8 +128,9 @@ class Nights:
                 self._blank(pointer, one)
         if night is None:
             return
-        if not is_future(night=night.night, today=one.today(self._now)):
-            self._put(night, one)
+        if not _is_future(night.night, ended=one.record.end, one=one, now=self._now):
+            incoming = _cleaned(night, one, ruleset=self._ruleset)
+            self._put(night, incoming, one=one)
 
     def judge(self) -> None:
         """Give every touched night, and every night that it can alter, its verdict."""
@@ -169,7 +195,7 @@ class Nights:
 
     def _pointed(self, one: Said) -> list[night_rows.Pointer]:
         """Return the nights of this person that rest on the superseded event."""
-        if one.replaces is None:
+        if one.replaces is None or one.is_piece:
             return []
         pointers = self._pointers.get(one.replaces, [])
         # An account that was linked to another person leaves the old nights behind.
@@ -178,18 +204,51 @@ class Nights:
     def _blank(self, pointer: night_rows.Pointer, one: Said) -> None:
         """Make a sleep's values missing: its record is gone or speaks of another."""
         family = self.families[pointer.subject, pointer.kind]
+        night = Night(night=pointer.night, record_id=pointer.record_id)
+        self._empty(family, pointer.series_id, night, one=one)
+
+    def _empty(
+        self, family: Family, series_id: str, night: Night, *, one: Said
+    ) -> None:
         empty = Night(
-            night=pointer.night,
-            record_id=pointer.record_id,
+            night=night.night,
+            record_id=night.record_id,
             updated_at=one.record.stamp,
         )
         blank = NightRow(event_id=one.event_id, night=empty)
-        if family.put(pointer.series_id, blank):
-            self._note(family, one, pointer.night)
+        if family.put(series_id, blank):
+            self._note(family, one, night.night)
 
-    def _put(self, signals: NightSignals, one: Said) -> None:
+    def _gather(self, gathered: Gathered, one: Said) -> None:
+        """Bring one gathered night to what its pieces make of it now."""
+        signals = {night.signals.series_id: night for night in gathered.found}
+        for kind in _KINDS:
+            family = self.families[one.subject, kind]
+            for series_id in family.series.keys() - signals.keys():
+                known = family.known(
+                    series_id, day=gathered.night, record_id=gathered.record_id
+                )
+                if known is not None and known.night.says_something:
+                    self._empty(family, series_id, known.night, one=one)
+        for night in gathered.found:
+            if not _is_future(
+                gathered.night, ended=night.ended, one=one, now=self._now
+            ):
+                incoming = _made(night, gathered, ruleset=self._ruleset)
+                self._put(
+                    night.signals, incoming, one=one, is_repeated=gathered.by_sleep
+                )
+
+    def _put(
+        self,
+        signals: NightSignals,
+        incoming: Night,
+        *,
+        one: Said,
+        is_repeated: bool = True,
+    ) -> None:
+        """Take a night in, and the event as its place unless it only repeats it."""
         family = self.families[one.subject, signals.kind]
-        incoming = _cleaned(signals, one, ruleset=self._ruleset)
         known = family.known(
             signals.series_id, day=signals.night, record_id=incoming.record_id
         )
@@ -203,6 +262,10 @@ class Nights:
             )
         if change == "stale":
             return
+        if change == "unchanged" and known is not None and not is_repeated:
+            slept = replace(known.night, sleep_s=incoming.sleep_s)
+            family.put(signals.series_id, replace(known, night=slept), is_revised=False)
+            return
         if change == "unchanged" and known is not None:
             # The values stay; the event that stands for them is the new one.
             incoming = replace(
@@ -212,11 +275,13 @@ class Nights:
         row = NightRow(event_id=one.event_id, night=replace(incoming, received_at=None))
         if family.put(signals.series_id, row, is_revised=change == "revised"):
             self._note(family, one, signals.night)
-        self.places[one.event_id] = Place(
-            key=(family.subject, family.kind),
-            series_id=signals.series_id,
-            night=signals.night,
-        )
+        # Of several nights that one piece changed, that of its own date is its place.
+        if one.event_id not in self.places or signals.night == one.record.local_date:
+            self.places[one.event_id] = Place(
+                key=(family.subject, family.kind),
+                series_id=signals.series_id,
+                night=signals.night,
+            )
 
     def _note(self, family: Family, one: Said, night: date) -> None:
         key = (family.subject, family.kind)
@@ -245,6 +310,30 @@ def _cleaned(signals: NightSignals, one: Said, *, ruleset: Ruleset) -> Night:
         record_id=one.record.record_id,
         updated_at=one.record.stamp,
         received_at=one.received_at,
+    )
+
+
+def _made(night: GatheredNight, gathered: Gathered, *, ruleset: Ruleset) -> Night:
+    signals = night.signals
+    return clean_night(
+        night=signals.night,
+        kind=signals.kind,
+        ruleset=ruleset,
+        value_ms=signals.value_ms,
+        rhr_bpm=signals.rhr_bpm,
+        rr_brpm=signals.rr_brpm,
+        temp_c=signals.temp_c,
+        sleep_s=night.sleep_s,
+        record_id=gathered.record_id,
+        updated_at=gathered.stamp,
+    )
+
+
+def _is_future(
+    night: date, *, ended: datetime | None, one: Said, now: datetime
+) -> bool:
+    return is_future(
+        night=night, ended=ended, zone_offset=one.record.zone_offset, now=now
     )
 
 

@@ -9,10 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from biometrics.alerts.ruleset import Corroborator, Kind, Ruleset
+from biometrics.vendors.times import in_offset
 
 Change: TypeAlias = Literal["stale", "unchanged", "revised"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+# How far a sender's clock may run before ours.
+_CLOCK_SKEW = timedelta(minutes=15)
+_EASTERNMOST = timedelta(hours=14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,12 @@ class Night:
     record_id: str = ""
     updated_at: datetime | None = None
     received_at: datetime | None = None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether any of the night's values is there."""
+        values = (self.value_ms, self.rhr_bpm, self.rr_brpm, self.temp_c)
+        return any(value is not None for value in values)
 
 
 def clean_night(
@@ -87,12 +97,23 @@ def believable(value: object, signal: Corroborator) -> float | None:
     return found
 
 
-def is_future(*, night: date, today: date) -> bool:
-    """Tell whether `night` cannot have happened yet, wherever the person is.
+def is_future(
+    *, night: date, ended: datetime | None, zone_offset: str | None, now: datetime
+) -> bool:
+    """Tell whether `night` cannot have happened yet where the person is.
 
-    `today` may be the UTC date: the most eastern zones are one date ahead of it.
+    `ended` is the end of the sleep where it is known; without a `zone_offset` it is the
+    person's wall time marked as UTC, and the wall may be as far ahead as any on earth.
+    A vendor may count a sleep that ended in the evening towards the next date.
     """
-    return night > today + timedelta(days=1)
+    ahead = _CLOCK_SKEW + (timedelta() if zone_offset else _EASTERNMOST)
+    if ended is not None:
+        woke = in_offset(ended, zone_offset)
+        latest = (ended.date() if woke is None else woke.local_date) + timedelta(days=1)
+        return ended > now + ahead or night > latest
+    local = in_offset(now + _CLOCK_SKEW, zone_offset)
+    today = (now.astimezone(UTC) + ahead).date() if local is None else local.local_date
+    return night > today
 
 
 def compare(*, stored: Night, incoming: Night, kind: Kind, ruleset: Ruleset) -> Change:

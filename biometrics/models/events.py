@@ -77,6 +77,14 @@ class BiometricEvent(models.Model):
             models.Index(fields=["subject", "-created_at"], name="event_subject"),
             models.Index(fields=["record_id"], name="event_record"),
             models.Index(fields=["-created_at"], name="event_created"),
+            # What a night is gathered from.
+            models.Index(
+                fields=["connection", "local_date"],
+                name="event_night_pieces",
+                condition=models.Q(
+                    status=EventStatus.CURRENT, record_type__in=["sleep", "samples"]
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,10 +6,11 @@ Field names are an interface; new ones may be added, none may change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID
 
-from biometrics.catalogue import METRICS
+from biometrics.catalogue import METRICS, Metric
 from biometrics.vendors.base import ReadingValue, Record, Series
 
 Json = Mapping[str, object]
@@ -47,6 +48,36 @@ def record_value(*, subject: UUID, vendor: str, record: Record) -> dict[str, obj
     if record.attributes:
         value["attributes"] = dict(record.attributes)
     return value
+
+
+def record_of(value: Mapping[str, Any], *, stamp: datetime) -> Record:
+    """Return the record that a published value was made of, as far as it tells.
+
+    The inverse of `record_value`, but for `night` and `problems`, which are not
+    published, and for decimals beyond the sixth. `stamp` is the revision's: it grows
+    after publication when the vendor repeats itself.
+    """
+    said, day = value["record"], value["local_date"]
+    return Record(
+        record_type=said["type"],
+        record_id=said["id"],
+        action=said["action"],
+        stamp=stamp,
+        start=_moment(value["start"]),
+        end=_moment(value["end"]),
+        zone_offset=value["zone_offset"],
+        local_date=None if day is None else date.fromisoformat(day),
+        readings=tuple(
+            ReadingValue(
+                metric=Metric(one["metric"]),
+                value=one["value"],
+                context=one.get("context"),
+            )
+            for one in value["readings"]
+        ),
+        series=tuple(map(_series, value["series"])),
+        attributes=value.get("attributes", {}),
+    )
 
 
 def series_value(series: Series, *, zone_offset: str | None) -> dict[str, object]:
@@ -98,6 +129,27 @@ def _zone(offset: str | None) -> timezone | None:
     hours, minutes = int(offset[1:3]), int(offset[4:6])
     ahead = timedelta(hours=hours, minutes=minutes)
     return timezone(-ahead if offset[0] == "-" else ahead)
+
+
+def _series(value: Mapping[str, Any]) -> Series:
+    start, offsets = _moment(value["start"]), value.get("offsets_s")
+    assert start is not None  # a series always has one
+    return Series(
+        metric=Metric(value["metric"]),
+        start=start,
+        values=tuple(value["values"]),
+        interval_s=value.get("interval_s"),
+        offsets_s=None if offsets is None else tuple(offsets),
+        context=value.get("context"),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Read what `_local_text` wrote: wall time of an unknown zone is marked as UTC."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _local_text(moment: datetime | None, zone: timezone | None) -> str | None:

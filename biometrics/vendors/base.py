@@ -278,6 +278,34 @@ class Listing(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredNight:
+    """A night made of several records; `ended` is the end of the sleep, aware."""
+
+    signals: NightSignals
+    sleep_s: float
+    ended: datetime
+
+
+class NightPieces(Protocol):
+    """How a vendor's sleeps and samples, which come apart, make nights together.
+
+    The pieces are records of type `sleep` and those whose ids begin with one of
+    `id_prefixes`.
+    """
+
+    id_prefixes: Sequence[str]
+
+    def nights(self, pieces: Sequence[Record]) -> Sequence[GatheredNight]:
+        """Return the nights that the pieces make, one for each series and date.
+
+        Depends on what the pieces say, not on how many records say it or when they
+        came; of two values of one moment the one with the later stamp counts. Only what
+        is in a record's published value is used.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """An account that the vendor has for this application; `reference` is our own id."""
 
@@ -313,6 +341,8 @@ class VendorAdapter:
     listing: ClassVar[Listing | None] = None
     # Vendors that tell which accounts the application has there.
     roster: ClassVar[Roster | None] = None
+    # Vendors whose records do not tell a night by themselves.
+    night_pieces: ClassVar[NightPieces | None] = None
     # Vendors that tell us only what the application subscribed to.
     subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -41,6 +41,10 @@ def cleaned(value_ms: Any = 50.0, *, kind: Kind = "RMSSD", **changes: Any) -> Ni
         **changes,
     }
     return clean_night(night=day(1), kind=kind, ruleset=HRV_1, **arguments)
+
+
+def at_nine(number: int) -> datetime:
+    return datetime.combine(day(number), time(9), tzinfo=UTC)
 
 
 class TestCleaning:
@@ -133,12 +137,55 @@ class TestCleaning:
 
 class TestDates:
     @pytest.mark.parametrize(
-        ("ahead", "future"), [(-1, False), (0, False), (1, False), (2, True)]
+        ("zone", "date_ahead", "future"),
+        [
+            # 9:00 on the tenth in UTC is 23:00 on Kiritimati and 22:00 the ninth on Niue.
+            (None, 0, False),
+            (None, 1, True),
+            ("+00:00", 0, False),
+            ("+00:00", 1, True),
+            ("+14:00", 0, False),
+            ("-11:00", 0, True),
+            ("-11:00", -1, False),
+        ],
     )
-    def test_a_date_that_no_place_on_earth_has_is_the_future(
-        self, *, ahead: int, future: bool
+    def test_a_date_that_the_person_has_not_reached_is_the_future(
+        self, *, zone: str | None, date_ahead: int, future: bool
     ) -> None:
-        assert is_future(night=day(10 + ahead), today=day(10)) is future
+        found = is_future(
+            night=day(10 + date_ahead), ended=None, zone_offset=zone, now=at_nine(10)
+        )
+        assert found is future
+
+    @pytest.mark.parametrize(
+        ("zone", "minutes_ahead", "future"),
+        [
+            ("+00:00", -60, False),
+            ("+00:00", 15, False),
+            ("+00:00", 16, True),
+            ("-11:00", 15, False),
+            ("-11:00", 16, True),
+            (None, 14 * 60 + 15, False),
+            (None, 14 * 60 + 16, True),
+        ],
+    )
+    def test_a_sleep_cannot_end_after_now(
+        self, *, zone: str | None, minutes_ahead: int, future: bool
+    ) -> None:
+        ended = at_nine(10) + timedelta(minutes=minutes_ahead)
+        found = is_future(night=day(10), ended=ended, zone_offset=zone, now=at_nine(10))
+        assert found is future
+
+    def test_an_evening_sleep_may_count_towards_the_next_date_only(self) -> None:
+        def found(ahead: int) -> bool:
+            return is_future(
+                night=day(10 + ahead),
+                ended=at_nine(10),
+                zone_offset="+02:00",
+                now=at_nine(10),
+            )
+
+        assert (found(1), found(2)) == (False, True)
 
     def test_a_clock_change_keeps_one_record_per_waking_date(self) -> None:
         # Central Europe, 30 March 2025: the night has seven hours on the clock.

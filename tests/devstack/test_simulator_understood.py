@@ -24,9 +24,11 @@ from biometrics.vendors.base import (
     Credentials,
     InboundRequest,
     NightSignals,
+    Record,
     StoredDelivery,
     Understanding,
 )
+from biometrics.vendors.healthkit.night import HealthKitNights
 from biometrics.vendors.registry import get_adapter
 from tests.devstack.servers import Fakes, fake_vendors
 
@@ -235,12 +237,24 @@ def test_the_small_updates_of_a_day_are_understood() -> None:
     assert actions["updated"] + actions["created"] > 500
 
 
-def test_each_night_reaches_the_hrv_engine_as_it_was(five_weeks: Found) -> None:
+def _heard(found: Found) -> dict[tuple[str, date], NightSignals]:
+    """Return what the HRV engine hears of each person's nights."""
     heard: dict[tuple[str, date], NightSignals] = {}
-    for person, _, said in five_weeks:
+    pieces: dict[str, list[Record]] = {}
+    for person, _, said in found:
+        if person.vendor == "healthkit":
+            pieces.setdefault(person.slug, []).extend(said.records)
         for record in said.records:
             if record.night is not None and record.night.value_ms is not None:
                 heard[person.slug, record.night.night] = record.night
+    for slug, records in pieces.items():
+        for gathered in HealthKitNights().nights(records):
+            heard[slug, gathered.signals.night] = gathered.signals
+    return heard
+
+
+def test_each_night_reaches_the_hrv_engine_as_it_was(five_weeks: Found) -> None:
+    heard = _heard(five_weeks)
     for person in PEOPLE:
         for back in range(30):
             on = TODAY - timedelta(days=back)

@@ -102,7 +102,9 @@ def test_an_event_that_says_nothing_new_needs_no_message(world: World) -> None:
 def test_an_alert_without_a_message_is_seen(world: World) -> None:
     now = timezone.now()
     world.now = now
-    world.carry(says(night(now.date().isoformat(), 20)))
+    # Yesterday's: that of today may not have ended yet.
+    yesterday = (now - timedelta(days=1)).date()
+    world.carry(says(night(yesterday.isoformat(), 20)))
     count(now)
     assert HrvAlert.objects.exists()
     assert ledger.balance(now=now, hours=1).imbalance == 0

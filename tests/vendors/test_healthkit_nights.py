@@ -6,9 +6,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from biometrics.catalogue import Metric
 from biometrics.vendors.base import NightSignals, Record
+from biometrics.vendors.healthkit.night import HealthKitNights
 from tests.vendors.healthkit_bodies import (
     PHONE,
     WATCH,
@@ -21,6 +24,7 @@ from tests.vendors.healthkit_bodies import (
     segment,
     sleeps,
     sync,
+    understand,
 )
 
 HOUR = 3600
@@ -49,9 +53,13 @@ def hrv(
     ]
 
 
-def night(body: dict[str, Any]) -> NightSignals | None:
-    (one,) = sleeps(body)
-    return one.night
+def night(*bodies: dict[str, Any]) -> NightSignals | None:
+    """Return the one night that all records of these pushes make together."""
+    records = [one for body in bodies for one in understand(body).records]
+    assert all(one.night is None for one in records)
+    found = HealthKitNights().nights(records)
+    assert len(found) <= 1
+    return found[0].signals if found else None
 
 
 def test_a_main_sleep_with_three_samples_is_a_night() -> None:
@@ -139,9 +147,9 @@ def test_a_summary_of_health_auto_export_makes_a_night_too() -> None:
     )
     (one,) = sleeps(body)
     assert readings(one) == {(Metric.SLEEP_DURATION, None): 7.25 * HOUR}
-    assert one.night is not None
-    assert one.night.value_ms == 44
-    assert one.night.night == date(2026, 8, 12)
+    said = night(body)
+    assert said is not None
+    assert (said.value_ms, said.night) == (44, date(2026, 8, 12))
 
 
 def test_a_summary_told_again_with_more_is_the_same_sleep() -> None:
@@ -163,9 +171,97 @@ def test_a_summary_without_times_keeps_its_date_and_is_no_night() -> None:
     item = {"date": "2026-08-12 06:00:00 +0200", "asleep": 7.2, "deep": 1.1, "rem": 0}
     one = only(export(metric("sleep_analysis", "hr", item)))
     assert one.local_date == date(2026, 8, 12)
-    assert (one.start, one.end, one.night) == (None, None, None)
+    assert (one.start, one.end) == (None, None)
+    assert night(export(metric("sleep_analysis", "hr", item))) is None
     assert readings(one) == {
         (Metric.SLEEP_DEEP, None): 3960,
         (Metric.SLEEP_REM, None): 0,
         (Metric.SLEEP_DURATION, None): 25920,
     }
+
+
+def test_a_sleep_and_its_samples_may_come_apart() -> None:
+    samples = hrv(50, 51, 52)
+    asleep = sync(sleep=[segment("core", "22:00", "04:00")])
+    alone = [sync(records=[one]) for one in samples]
+    assert night(asleep) is None
+    assert night(*alone) is None
+    assert night(asleep, *alone[:2]) is None
+    said = night(*alone, asleep)
+    assert said is not None
+    assert said.value_ms == 51
+
+
+def test_samples_sent_again_count_once() -> None:
+    asleep = segment("core", "22:00", "04:00")
+    first, again = hrv(50, 60, 70), hrv(50, 60, 70, 80)
+    said = night(
+        sync(records=first, sleep=[asleep]), sync(records=again), sync(records=again)
+    )
+    assert said is not None
+    assert said.value_ms == 65
+
+
+def test_a_sleep_told_in_parts_is_one_sleep() -> None:
+    # Until midnight, and from ten past: neither is a night alone.
+    parts = [segment("core", "22:00", "00:50"), segment("deep", "01:10", "03:50")]
+    pushes = [sync(sleep=[part]) for part in parts]
+    samples = sync(records=hrv(50, 51, 52, 53))
+    assert night(pushes[0], samples) is None
+    assert night(pushes[1], samples) is None
+    said = night(samples, *pushes)
+    assert said is not None
+    assert said.night == date(2026, 8, 12)
+    assert said.value_ms == 51.5
+
+
+def test_hours_that_two_records_tell_count_once() -> None:
+    # The same 100 minutes from an earlier start: together no three hours.
+    told = [segment("core", "01:00", "02:40"), segment("asleep", "00:50", "02:30")]
+    pushes = [sync(sleep=[one]) for one in told]
+    assert night(sync(records=hrv(50, 51, 52, 53)), *pushes) is None
+
+
+def test_phones_of_two_makers_do_not_share_a_night() -> None:
+    asleep = segment("core", "22:00", "04:00")
+    apple = sync(records=hrv(50, 51), sleep=[asleep])
+    samsung = {**sync(records=hrv(50, 51, 52)), "provider": "samsung"}
+    assert night(apple, samsung) is None
+
+
+SAMPLES = [
+    *hrv(61, 54, 57, 40),
+    *hrv(31, 30, 36, kind="RMSSD"),
+    *(
+        record(
+            "RespiratoryRate", rate, unit="breaths/min", at=f"2026-08-12T0{h}:30:00Z"
+        )
+        for h, rate in enumerate((14.5, 15, 16))
+    ),
+    record("RestingHeartRate", 56, at="2026-08-12T04:50:00Z", zoneOffset="+02:00"),
+    record("AppleSleepingWristTemperature", 34.1, unit="degC"),
+]
+PARTS = [
+    segment("core", "22:00", "23:30", zoneOffset="+02:00"),
+    segment("deep", "23:30", "01:00", zoneOffset="+02:00"),
+    segment("rem", "01:20", "04:00", zoneOffset="+02:00"),
+]
+
+
+@given(data=st.data())
+def test_a_night_does_not_depend_on_how_it_was_cut_and_sent(
+    data: st.DataObject,
+) -> None:
+    pushes: list[dict[str, Any]] = []
+    for items, key in ((SAMPLES, "records"), (PARTS, "sleep")):
+        of = data.draw(
+            st.lists(st.integers(0, 3), min_size=len(items), max_size=len(items))
+        )
+        groups = [
+            [one for one, number in zip(items, of, strict=True) if number == which]
+            for which in range(4)
+        ]
+        pushes += [sync(**{key: group}) for group in groups if group]
+    repeated = data.draw(st.lists(st.sampled_from(pushes), max_size=3))
+    order = data.draw(st.permutations([*pushes, *repeated]))
+    assert night(*order) == night(sync(records=SAMPLES, sleep=PARTS))

@@ -28,6 +28,7 @@ from biometrics.vendors.base import (
     Envelope,
     InboundRequest,
     JsonScalar,
+    NightPieces,
     StoredDelivery,
     Understanding,
     VendorAdapter,
@@ -35,6 +36,7 @@ from biometrics.vendors.base import (
 from biometrics.vendors.fields import load_envelope, load_object, text
 from biometrics.vendors.healthkit.auto_export import read_export
 from biometrics.vendors.healthkit.harvest import Harvest
+from biometrics.vendors.healthkit.night import HealthKitNights
 from biometrics.vendors.healthkit.records import records_of
 from biometrics.vendors.healthkit.sdk import read_sync
 
@@ -56,7 +58,9 @@ class HealthKit(VendorAdapter):
 
     slug: ClassVar[str] = "healthkit"
     title: ClassVar[str] = "Apple HealthKit"
+    mapping_version: ClassVar[int] = 2
     event_types: ClassVar[frozenset[str]] = frozenset({_SYNC, _EXPORT})
+    night_pieces: ClassVar[NightPieces | None] = HealthKitNights()
     personal_tokens: ClassVar[bool] = True
     sender_setup: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Health Auto Export, REST API automation: URL", "{url}/webhooks/healthkit"),

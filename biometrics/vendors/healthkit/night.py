@@ -1,8 +1,14 @@
-"""What a push says to the HRV engine about a main sleep that it holds."""
+"""What sleeps and samples, however they were cut into pushes, say to the HRV engine.
+
+A phone pushes a sleep now, the samples in it an hour later, and half of both once more
+tomorrow. A night is therefore made of all that is known of it.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from typing import Literal
 
@@ -11,40 +17,111 @@ from biometrics.vendors.base import (
     FASTEST_BREATH,
     FEWEST_SAMPLES,
     SHORTEST_NIGHT_S,
+    GatheredNight,
+    JsonScalar,
     NightSignals,
+    Record,
+    Series,
 )
-from biometrics.vendors.healthkit.harvest import Harvest
-from biometrics.vendors.healthkit.sleep import Session
+from biometrics.vendors.healthkit.sleep import GAP, Session
 
 # The watch measures the wrist's temperature for a night that begins before sleep does.
 _BEFORE = timedelta(hours=2)
 # A chest strap or a phone's camera measures something else than the watch at night; a
 # source that does not say what it is gets the benefit of the doubt.
-_WATCHES = frozenset({"watch", ""})
+_WATCHES = frozenset({"watch", None})
 
 _KINDS: tuple[tuple[Literal["RMSSD", "SDNN"], Metric], ...] = (
     ("RMSSD", Metric.HRV_RMSSD),
     ("SDNN", Metric.HRV_SDNN),
 )
+_SAMPLED = (
+    Metric.HRV_RMSSD,
+    Metric.HRV_SDNN,
+    Metric.RESTING_HEART_RATE,
+    Metric.RESPIRATORY_RATE,
+    Metric.SKIN_TEMPERATURE,
+)
+
+# By metric and moment: the local day and the value of a sample.
+_Known = dict[Metric, dict[float, tuple[date, float]]]
 
 
-def night_of(session: Session, harvest: Harvest) -> NightSignals | None:
-    """Return the signals of a main sleep, None without three HRV samples in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asleep:
+    """One sleep; `seconds` is how much of it the person slept."""
 
-    The night's value is their median. RMSSD comes before SDNN; the two never share a
-    series.
+    start: datetime
+    end: datetime
+    seconds: float
+
+    @property
+    def night(self) -> date:
+        """The date on the wall where the person woke."""
+        return self.end.date()
+
+
+class HealthKitNights:
+    """The nights of a phone's sleeps and samples; see NightPieces."""
+
+    id_prefixes: Sequence[str] = tuple(f"{metric}:" for metric in _SAMPLED)
+
+    def nights(self, pieces: Sequence[Record]) -> Sequence[GatheredNight]:
+        """Return the night of each date's longest sleep that has three HRV samples.
+
+        The value is the samples' median. RMSSD comes before SDNN; the two never share a
+        series.
+        """
+        by_brand: dict[str, list[Record]] = {}
+        for piece in pieces:
+            brand = str(piece.attributes.get("provider", "apple"))
+            by_brand.setdefault(brand, []).append(piece)
+        return [
+            night
+            for brand, its in sorted(by_brand.items())
+            for night in _nights(its, brand=brand)
+        ]
+
+
+def asleep_facts(session: Session) -> Mapping[str, JsonScalar]:
+    """Return when the sleep itself began and ended, as far as a sender tells.
+
+    Times are written like those of a record: without an offset where the sender gave
+    none.
     """
-    start, end = session.asleep_from, session.asleep_to
-    if start is None or end is None or session.night is None:
-        return None
-    if session.asleep_s < SHORTEST_NIGHT_S:
-        return None
-
-    def inside(metric: Metric, *, early: timedelta = timedelta()) -> list[float]:
-        found = harvest.samples.between(
-            metric, start=start - early, end=end, devices=_WATCHES
+    if session.asleep_from is None or session.asleep_to is None:
+        return {}
+    is_local = session.zone_offset is None
+    return {
+        name: (moment.replace(tzinfo=None) if is_local else moment).isoformat()
+        for name, moment in (
+            ("asleep_from", session.asleep_from),
+            ("asleep_to", session.asleep_to),
         )
-        return [value for _, value in found]
+    }
+
+
+def _nights(pieces: Sequence[Record], *, brand: str) -> Iterator[GatheredNight]:
+    known = _samples(pieces)
+    best: dict[date, _Asleep] = {}
+    for sleep in _sleeps(pieces):
+        rival = best.get(sleep.night)
+        if rival is None or sleep.seconds > rival.seconds:
+            best[sleep.night] = sleep
+    for sleep in best.values():
+        if sleep.seconds >= SHORTEST_NIGHT_S:
+            signals = _signals(sleep, known, brand=brand)
+            if signals is not None:
+                yield GatheredNight(
+                    signals=signals, sleep_s=sleep.seconds, ended=sleep.end
+                )
+
+
+def _signals(sleep: _Asleep, known: _Known, *, brand: str) -> NightSignals | None:
+    def inside(metric: Metric, *, early: timedelta = timedelta()) -> list[float]:
+        low, high = (sleep.start - early).timestamp(), sleep.end.timestamp()
+        samples = known.get(metric, {}).items()
+        return [value for at, (_, value) in sorted(samples) if low <= at <= high]
 
     for kind, metric in _KINDS:
         values = inside(metric)
@@ -52,15 +129,86 @@ def night_of(session: Session, harvest: Harvest) -> NightSignals | None:
             continue
         breaths = [v for v in inside(Metric.RESPIRATORY_RATE) if v <= FASTEST_BREATH]
         warmth = inside(Metric.SKIN_TEMPERATURE, early=_BEFORE)
+        resting = known.get(Metric.RESTING_HEART_RATE, {})
+        rates = [v for _, (day, v) in sorted(resting.items()) if day == sleep.night]
         return NightSignals(
-            series_id=f"{kind}:{harvest.brand}:watch",
+            series_id=f"{kind}:{brand}:watch",
             kind=kind,
-            night=session.night,
+            night=sleep.night,
             value_ms=median(values),
-            rhr_bpm=harvest.samples.last_on(
-                Metric.RESTING_HEART_RATE, day=session.night, devices=_WATCHES
-            ),
+            rhr_bpm=rates[-1] if rates else None,
             rr_brpm=median(breaths) if breaths else None,
             temp_c=warmth[-1] if warmth else None,
         )
     return None
+
+
+def _sleeps(pieces: Iterable[Record]) -> Iterator[_Asleep]:
+    """Join the sleeps that were told in parts.
+
+    Where two records tell of the same hours the longer one counts, never both.
+    """
+    told = [one for piece in pieces if (one := _asleep(piece)) is not None]
+    joined: list[_Asleep] = []
+    for one in sorted(told, key=lambda sleep: (sleep.start, sleep.end, sleep.seconds)):
+        # Overlapping tellings first, then what lies close together.
+        if joined and one.start < joined[-1].end:
+            joined[-1] = _Asleep(
+                start=joined[-1].start,
+                end=max(joined[-1].end, one.end),
+                seconds=max(joined[-1].seconds, one.seconds),
+            )
+        else:
+            joined.append(one)
+    sleep: _Asleep | None = None
+    for one in joined:
+        if sleep is not None and one.start <= sleep.end + GAP:
+            sleep = _Asleep(
+                start=sleep.start, end=one.end, seconds=sleep.seconds + one.seconds
+            )
+            continue
+        if sleep is not None:
+            yield sleep
+        sleep = one
+    if sleep is not None:
+        yield sleep
+
+
+def _asleep(piece: Record) -> _Asleep | None:
+    start, end = (_moment(piece, name) for name in ("asleep_from", "asleep_to"))
+    said = {reading.metric: reading.value for reading in piece.readings}
+    seconds = said.get(Metric.SLEEP_DURATION)
+    if piece.record_type != "sleep" or not start or not end or seconds is None:
+        return None
+    return _Asleep(start=start, end=end, seconds=seconds)
+
+
+def _moment(piece: Record, name: str) -> datetime | None:
+    text = piece.attributes.get(name)
+    if not isinstance(text, str):
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _samples(pieces: Iterable[Record]) -> _Known:
+    known: _Known = {}
+    # What came later replaces; of what came at once the id decides, not the order.
+    for piece in sorted(pieces, key=lambda one: (one.stamp, one.record_id)):
+        for series in piece.series:
+            if piece.local_date is not None and _is_by_watch(series):
+                found = known.setdefault(series.metric, {})
+                for at, value in _points(series):
+                    found[at] = (piece.local_date, value)
+    return known
+
+
+def _is_by_watch(series: Series) -> bool:
+    return series.context in _WATCHES
+
+
+def _points(series: Series) -> Iterator[tuple[float, float]]:
+    start = series.start.timestamp()
+    for offset, value in zip(series.offsets_s or (), series.values, strict=False):
+        if value is not None:
+            yield round(start + offset, 3), value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from datetime import date, datetime
 
 from biometrics.catalogue import Metric
@@ -70,29 +69,3 @@ class Samples:
         if points is None:
             points = day[key] = Points(at, until)
         points.add(at, until, value)
-
-    def between(
-        self, metric: Metric, *, start: datetime, end: datetime, devices: frozenset[str]
-    ) -> Iterator[tuple[float, float]]:
-        """Yield (seconds since 1970, value) of the samples in an interval, in order."""
-        low, high = start.timestamp(), end.timestamp()
-        found: list[tuple[float, float]] = []
-        for (kind, _), contexts in self.days.items():
-            if kind != metric:
-                continue
-            for (_, device), points in contexts.items():
-                if device in devices:
-                    found += points.in_order()
-        yield from sorted(pair for pair in found if low <= pair[0] <= high)
-
-    def last_on(
-        self, metric: Metric, *, day: date, devices: frozenset[str]
-    ) -> float | None:
-        """Return the last value of a metric on a local day."""
-        contexts = self.days.get((metric, day), {})
-        found = [
-            points.in_order()[-1]
-            for (_, device), points in contexts.items()
-            if device in devices
-        ]
-        return max(found)[1] if found else None

@@ -12,7 +12,7 @@ from biometrics.catalogue import Metric, plausible
 from biometrics.vendors.base import Problem, ReadingValue, Record, Series
 from biometrics.vendors.healthkit.harvest import Harvest
 from biometrics.vendors.healthkit.mapping import LATEST_OF_DAY
-from biometrics.vendors.healthkit.night import night_of
+from biometrics.vendors.healthkit.night import asleep_facts
 from biometrics.vendors.healthkit.points import Points
 from biometrics.vendors.healthkit.sleep import Session, main_sleeps, sessions_of
 
@@ -43,7 +43,7 @@ def _sleep(session: Session, harvest: Harvest, *, is_main: bool) -> Record:
             problems.append(Problem(field=f"sleep.{metric}", reason="implausible"))
         else:
             readings.append(ReadingValue(metric=metric, value=value))
-    facts = harvest.facts(session.device)
+    facts = {**harvest.facts(session.device), **asleep_facts(session)}
     return Record(
         record_type="sleep",
         record_id=session.key,
@@ -55,7 +55,6 @@ def _sleep(session: Session, harvest: Harvest, *, is_main: bool) -> Record:
         local_date=session.night,
         readings=tuple(readings),
         attributes={**facts, "sleep_type": "main" if is_main else "nap"},
-        night=night_of(session, harvest) if is_main else None,
         problems=tuple(problems),
     )
 

@@ -18,7 +18,7 @@ from biometrics.catalogue import Metric
 from biometrics.vendors.base import SHORTEST_NIGHT_S
 
 # Two stretches further apart are two sleeps.
-_GAP = timedelta(hours=1)
+GAP = timedelta(hours=1)
 LONGEST_SEGMENT = timedelta(hours=24)
 
 # The most telling first. "Asleep" without a stage tells less than a stage, and being
@@ -119,7 +119,7 @@ def _clusters(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
     cluster: list[Segment] = []
     until: datetime | None = None
     for segment in sorted(segments, key=_order):
-        if until is not None and segment.start > until + _GAP:
+        if until is not None and segment.start > until + GAP:
             yield cluster
             cluster, until = [], None
         cluster.append(segment)
