@@ -88,7 +88,8 @@ def one_of(name: str, default: str, options: tuple[str, ...]) -> str:
     """Return one of the options."""
     value = text(name, default)
     if value not in options:
-        message = f"{name} must be one of {', '.join(options)}, not {value!r}."
+        allowed = ", ".join(filter(None, options))
+        message = f"{name} must be one of {allowed}, not {value!r}."
         raise ImproperlyConfigured(message)
     return value
 

@@ -352,10 +352,9 @@ RESILIENCE: dict[str, dict[str, Any]] = {
 # ── HRV ──────────────────────────────────────────────────────────────────────
 # A JSON file with the rules' numbers; empty: hrv-1.
 HRV_RULESET_FILE = env.text("HRV_RULESET_FILE")
+# One mode for all fixed limits; empty: each as its ruleset says (hrv-1: until_baseline).
 HRV_ABSOLUTE_RULES = env.one_of(
-    "HRV_ABSOLUTE_RULES",
-    "until_baseline",
-    ("until_baseline", "always", "guarded", "off"),
+    "HRV_ABSOLUTE_RULES", "", ("", "until_baseline", "always", "guarded", "off")
 )
 
 # ── Telling staff of alerts by e-mail; without a host e-mail cannot be chosen ──

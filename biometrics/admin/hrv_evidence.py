@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from biometrics.admin.base import NOTHING
 from biometrics.admin.hrv_chart import between
-from biometrics.alerts.configured import configured_ruleset
-from biometrics.alerts.ruleset import AbsoluteRule, DropRule, Rule, Ruleset
+from biometrics.alerts.configured import known_ruleset
+from biometrics.alerts.ruleset import AbsoluteRule, DropRule, Rule, Severity
 from biometrics.models import HrvAlert
 
 AnyRule: TypeAlias = Rule | AbsoluteRule | DropRule
@@ -57,31 +57,42 @@ def evidence_of(alert: HrvAlert) -> Evidence:
     return Evidence(
         figures=_figures(alert, said),
         corroborators=[_corroborator(item) for item in said.get("corroborators", [])],
-        rules=spoke(alert.reasons, ruleset=configured_ruleset(), named=alert.ruleset),
+        rules=spoke(alert),
     )
 
 
-def spoke(reasons: Sequence[str], *, ruleset: Ruleset, named: str) -> list[Spoke]:
-    """Say in words what each reason code means.
+def spoke(alert: HrvAlert) -> list[Spoke]:
+    """Say in words what each of an alert's reason codes means.
 
-    Only the ruleset that an alert names may explain it; of another one the code alone
-    is shown.
+    Only the ruleset that the alert names may explain it; where its rules are not at
+    hand any more the code alone is shown. The severity is the one that the rule was
+    allowed: less than its own while the personal baseline was not known well enough.
     """
+    named = known_ruleset(alert.ruleset)
     rules: dict[str, AnyRule] = {}
-    if ruleset.name == named:
-        own: tuple[AnyRule, ...] = (
-            *ruleset.rules,
-            *ruleset.absolute,
-            *ruleset.drops,
-        )
+    if named is not None:
+        own: tuple[AnyRule, ...] = (*named.rules, *named.absolute, *named.drops)
         rules = {rule.code: rule for rule in own}
+    is_active = alert.evidence.get("state") == "ACTIVE"
     found = []
-    for code in reasons:
+    for code in alert.reasons:
         rule = rules.get(code)
-        words = f"see ruleset {named}" if rule is None else in_words(rule)
-        severity = _NONE if rule is None else rule.severity
+        if rule is None:
+            words = f"see ruleset {alert.ruleset}"
+            found.append(Spoke(code=code, severity=_NONE, words=words))
+            continue
+        severity = allowed_severity(rule, is_active=is_active)
+        words = in_words(rule)
+        if severity != rule.severity and isinstance(rule, Rule):
+            words += f"; no more than {severity} until the own baseline is known"
         found.append(Spoke(code=code, severity=severity, words=words))
     return found
+
+
+def allowed_severity(rule: AnyRule, *, is_active: bool) -> Severity:
+    """Return the severity with which a rule that spoke may count."""
+    is_capped = not is_active if isinstance(rule, Rule) else rule.mode == "guarded"
+    return "MEDIUM" if is_capped else rule.severity
 
 
 def in_words(rule: AnyRule) -> str:
@@ -110,7 +121,7 @@ def _mode(mode: str) -> str:
     return {
         "until_baseline": "only until the own baseline is known",
         "always": "always on",
-        "guarded": "guarded by the own baseline",
+        "guarded": "guarded by the own baseline, never more than MEDIUM",
         "off": "off",
     }[mode]
 

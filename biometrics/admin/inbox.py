@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 from biometrics.admin.base import safe_next
 from biometrics.admin.hrv_evidence import spoke
 from biometrics.alerts import staff
-from biometrics.alerts.configured import configured_ruleset
+from biometrics.alerts.ruleset import RANK
 from biometrics.models import HrvAlert
 from biometrics.models.hrv import AlertStatus, Feedback
 
@@ -32,6 +32,7 @@ WORST_FIRST = Case(
     output_field=IntegerField(),
 )
 _TABS = (("Open", "open"), ("Acknowledged", "acknowledged"), ("All", ""))
+_RANKS: dict[str, int] = {**RANK}
 _SHORT = {
     Feedback.USEFUL: "Useful",
     Feedback.EXPLAINED: "Explained",
@@ -65,12 +66,13 @@ def ordering(request: HttpRequest) -> tuple[object, ...]:
 
 
 def why(alert: HrvAlert) -> str:
-    """Return in one line why it was raised, without a measured value."""
-    rules = spoke(alert.reasons, ruleset=configured_ruleset(), named=alert.ruleset)
+    """Return in one line why it was raised, the worst rule, without a measured value."""
+    rules = spoke(alert)
     if not rules:
         return "No rule holds any more."
     more = f" (and {len(rules) - 1} more)" if len(rules) > 1 else ""
-    return f"{rules[0].words}{more}"
+    worst = max(rules, key=lambda rule: _RANKS.get(rule.severity, -1))
+    return f"{worst.words}{more}"
 
 
 def age(at: datetime, *, now: datetime) -> str:

@@ -25,9 +25,6 @@ from biometrics.models import HrvAlert
 
 __all__ = ["Evaluation", "Said", "Told", "evaluate"]
 
-# The last two quiet nights close an alert; some nights have no value.
-_EARLIER = 4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -130,7 +127,7 @@ class _Desk:
             return ()
         untold = [verdict for verdict in verdicts if verdict not in told]
         # Only an alert can be closed, and only a ledger holds one.
-        before = self._earlier(before=judged[0]) if ledger else ()
+        before = self._earlier(judged[0], ruleset=ruleset) if ledger else ()
         is_primary = self.nights.primary(self.family) == self.series_id
         cause = self.nights.causes[self.key]
         return emit(
@@ -157,13 +154,14 @@ class _Desk:
             or RANK[verdict.severity] > RANK[cast(Severity, alert.severity)]
         )
 
-    def _earlier(self, *, before: date) -> Sequence[Verdict]:
+    def _earlier(self, before: date, *, ruleset: Ruleset) -> Sequence[Verdict]:
+        """Return as many nights as it takes to see that an alert is over."""
         valid = [
             day
             for day, row in self.family.series[self.series_id].items()
             if day < before and row.night.value_ms is not None
         ]
-        days = sorted(valid)[-_EARLIER:]
+        days = sorted(valid)[-ruleset.sending.resolve_nights :]
         return self.nights.verdicts(self.family, self.series_id, days)
 
 

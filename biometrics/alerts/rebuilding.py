@@ -28,8 +28,6 @@ from biometrics.models.people import lock_subjects
 _BATCH = 100
 _EARLIEST = date(2000, 1, 1)
 _KINDS: tuple[Kind, ...] = ("RMSSD", "SDNN")
-# As many as `emit` needs to see that an alert is over.
-_EARLIER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +176,7 @@ def _replay_family(
             subject=family.subject,
             metric_family=family.kind,
             verdicts=[row.verdict],
-            earlier=_before(family, primary or "", day),
+            earlier=_before(family, primary or "", day, ruleset=ruleset),
             ledger=ledger,
             newest_night=day,
             today=day,
@@ -189,9 +187,13 @@ def _replay_family(
         found.raised += [(family.subject, event) for event in events]
 
 
-def _before(family: Family, series_id: str, day: date) -> list[Verdict]:
+def _before(
+    family: Family, series_id: str, day: date, *, ruleset: Ruleset
+) -> list[Verdict]:
+    """Return as many nights as it takes to see that an alert is over."""
     rows = family.series[series_id]
     known = sorted(
         d for d, r in rows.items() if d < day and r.night.value_ms is not None
     )
-    return [v for d in known[-_EARLIER:] if (v := rows[d].verdict) is not None]
+    last = known[-ruleset.sending.resolve_nights :]
+    return [v for d in last if (v := rows[d].verdict) is not None]

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
-from biometrics.alerts.configured import configured_ruleset
+from biometrics.alerts.configured import configured_ruleset, read_ruleset
 from biometrics.alerts.hrv_1 import HRV_1
 from tests.auren.test_settings import run
 
@@ -40,6 +40,24 @@ def test_the_mode_of_fixed_limits_holds_for_it_too(
     settings.HRV_RULESET_FILE = written(tmp_path / "own.json", name="own-2")
     settings.HRV_ABSOLUTE_RULES = "off"
     assert configured_ruleset().name == "own-2+off"
+
+
+def test_a_files_own_modes_hold_unless_one_mode_is_set_for_all(
+    settings: Settings, tmp_path: Path
+) -> None:
+    limits = [
+        {"below_ms": 25, "severity": "CRITICAL", "mode": "always"},
+        {"below_ms": 40, "severity": "HIGH", "mode": "guarded"},
+    ]
+    path = written(tmp_path / "own.json", name="own-4", absolute=limits)
+    settings.HRV_RULESET_FILE = path
+    for ruleset in (configured_ruleset(), read_ruleset(path)):
+        assert ruleset.name == "own-4"
+        assert [rule.mode for rule in ruleset.absolute] == ["always", "guarded"]
+    settings.HRV_ABSOLUTE_RULES = "until_baseline"
+    for ruleset in (configured_ruleset(), read_ruleset(path)):
+        assert ruleset.name == "own-4+until_baseline"
+        assert {rule.mode for rule in ruleset.absolute} == {"until_baseline"}
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from biometrics.admin.hrv_chart import around, of_person
 from biometrics.admin.hrv_evidence import AnyRule, evidence_of, in_words, spoke
+from biometrics.admin.inbox import why
 from biometrics.alerts.hrv_1 import HRV_1
 from biometrics.alerts.ruleset import AbsoluteRule, DropRule
 from biometrics.models import HrvAlert, HrvNight
@@ -22,6 +24,12 @@ from tests.console.revealing import reveal
 from tests.console.test_pages import page_url
 
 SERIES = "RMSSD:terra:garmin"
+
+
+def alert(
+    reasons: list[str], *, ruleset: str = "hrv-1", state: str = "ACTIVE"
+) -> HrvAlert:
+    return HrvAlert(reasons=reasons, ruleset=ruleset, evidence={"state": state})
 
 
 @pytest.fixture
@@ -229,12 +237,45 @@ class TestRulesInWords:
             "more than 30 % below the own baseline (always on)"
         )
 
-    def test_another_ruleset_explains_nothing(self) -> None:
-        (one,) = spoke(["M1_z<=-1.5"], ruleset=HRV_1, named="hrv-2")
+    def test_a_ruleset_that_is_not_at_hand_explains_nothing(self) -> None:
+        (one,) = spoke(alert(["M1_z<=-1.5"], ruleset="hrv-2"))
         assert (one.severity, one.words) == ("-", "see ruleset hrv-2")
-        other = replace(HRV_1, name="hrv-2")
-        (one,) = spoke(["M1_z<=-1.5"], ruleset=other, named="hrv-2")
+
+    def test_the_rulesets_at_hand_explain_whatever_is_set_now(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "own.json"
+        path.write_text('{"name": "hrv-2"}')
+        settings.HRV_RULESET_FILE = str(path)
+        settings.HRV_ABSOLUTE_RULES = "off"
+        for named in ("hrv-1", "hrv-1+always", "hrv-2", "hrv-2+guarded"):
+            (one,) = spoke(alert(["M1_z<=-1.5"], ruleset=named))
+            assert one.severity == "MEDIUM", named
+
+    def test_a_rule_that_was_capped_counts_as_what_it_was_allowed(self) -> None:
+        (one,) = spoke(alert(["H5_z<=-3.0"], state="PROVISIONAL"))
         assert one.severity == "MEDIUM"
+        assert one.words.endswith("no more than MEDIUM until the own baseline is known")
+        (one,) = spoke(alert(["H5_z<=-3.0"], state="ACTIVE"))
+        assert one.severity == "HIGH"
+        assert "no more than" not in one.words
+
+    @pytest.mark.parametrize(
+        ("mode", "severity"), [("guarded", "MEDIUM"), ("always", "CRITICAL")]
+    )
+    def test_a_guarded_limit_never_counts_as_more_than_medium(
+        self, *, mode: str, severity: str
+    ) -> None:
+        for state in ("CALIBRATING", "ACTIVE"):
+            (one,) = spoke(
+                alert([f"A_hrv<25_{mode}"], ruleset=f"hrv-1+{mode}", state=state)
+            )
+            assert one.severity == severity
+
+    def test_the_inbox_names_the_rule_that_made_it_so_severe(self) -> None:
+        both = alert(["M1_z<=-1.5", "A_hrv<25_until_baseline"], state="PROVISIONAL")
+        assert why(both).startswith("below 25 ms, a fixed limit")
+        assert why(both).endswith("(and 1 more)")
 
     def test_an_alert_of_old_has_empty_places(self, world: SimpleNamespace) -> None:
         found = evidence_of(world.hrvalert)

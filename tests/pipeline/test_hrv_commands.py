@@ -147,6 +147,22 @@ class TestReplay:
                 replayed[day] = severity
         assert {(str(day), severity) for day, severity in live} == set(replayed.items())
 
+    @pytest.mark.parametrize("nights", [1, 6, 7])
+    def test_an_alert_is_over_after_as_many_quiet_nights_as_the_ruleset_wants(
+        self, world: World, settings: Settings, tmp_path: Path, nights: int
+    ) -> None:
+        settings.HRV_RULESET_FILE = ruleset(
+            tmp_path / "own.json", sending={"resolve_nights": nights}
+        )
+        history(world, nights=20, until=nights + 1)
+        # The low night, then as many ordinary ones.
+        for back in range(nights, -1, -1):
+            assert not HrvAlert.objects.filter(status="resolved").exists()
+            world.now = NOW - timedelta(days=back)
+            world.carry(says(night(ago(back), 24 if back == nights else 62)))
+        (alert,) = HrvAlert.objects.all()
+        assert (alert.max_severity, alert.status) == ("HIGH", "resolved")
+
     def test_a_wrong_ruleset_is_refused_by_its_field(
         self, ill: World, tmp_path: Path
     ) -> None:
