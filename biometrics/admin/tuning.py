@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminSelectWidget
 
 from biometrics.admin.reasons import ReasonForm
 from biometrics.alerts import staff
@@ -25,10 +25,11 @@ PERMISSION = "biometrics.change_hrvalert"
 
 def _offsets() -> list[tuple[str, str]]:
     steps = round(configured_ruleset().maximum_offset / staff.OFFSET_STEP)
-    return [
+    lower = [
         (f"{step * staff.OFFSET_STEP:g}", f"{step * staff.OFFSET_STEP:.2f} SD lower")
-        for step in range(steps + 1)
+        for step in range(1, steps + 1)
     ]
+    return [("0", "as for everybody"), *lower]
 
 
 class TuningForm(ReasonForm):
@@ -41,7 +42,10 @@ class TuningForm(ReasonForm):
     )
     muted_until = forms.DateField(
         required=False,
-        widget=UnfoldAdminDateWidget,
+        # The browser's own calendar: by keyboard, in the reader's language, no script.
+        widget=forms.DateInput(
+            format="%Y-%m-%d", attrs={"type": "date", "class": " ".join(INPUT_CLASSES)}
+        ),
         help_text="Nothing is raised up to and including this date; nights are judged "
         f"and shown. At most {staff.LONGEST_MUTE_DAYS} days ahead; empty: not muted.",
     )
@@ -53,6 +57,11 @@ class TuningForm(ReasonForm):
         super().__init__(*args, **options)
         self._now_holds = now_holds
         self.fields["seen"].initial = now_holds
+        today = timezone.now().date()
+        self.fields["muted_until"].widget.attrs |= {
+            "min": today.isoformat(),
+            "max": (today + timedelta(days=staff.LONGEST_MUTE_DAYS)).isoformat(),
+        }
 
     def clean(self) -> dict[str, Any]:
         """Refuse a page that shows what does not hold any more."""

@@ -123,10 +123,15 @@ def _person(label: str) -> Subject:
     return subject
 
 
+def _morning(now: datetime) -> datetime:
+    """Return a moment of the date whose night is over: they end at 07:40."""
+    return now - timedelta(hours=8)
+
+
 def _history(number: int, *, label: str, now: datetime) -> None:
     nights = [
         sleep(
-            day=now - timedelta(days=ago),
+            day=_morning(now) - timedelta(days=ago),
             rmssd=58 + 6 * number + 7 * math.sin(ago * 1.7 + number) + 3 * (ago % 3),
             resting=54 + 2 * math.sin(ago * 0.9),
         )
@@ -148,7 +153,7 @@ def _last_night(*, now: datetime) -> WebhookDelivery:
         is_ill = label == ILL
         account = f"terra-{label[:3].lower()}"
         night = sleep(
-            day=now,
+            day=_morning(now),
             rmssd=31 if is_ill else 60 + 6 * number,
             resting=67 if is_ill else 54,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from biometrics import pipeline
-from biometrics.models import ReplayRun, WebhookDelivery
+from biometrics.models import HrvTuning, ReplayRun, WebhookDelivery
 from biometrics.realtime.broadcast import broadcast_numbers
 from biometrics.replay import runs
 from biometrics.replay.selection import Selection
@@ -144,3 +145,39 @@ def test_the_pages_fit_a_phone(
         assert answer is not None
         assert answer.status == 200, address
         assert overflow(staff.page) <= 0, address
+
+
+def test_alert_settings_of_a_person_are_changed_by_keyboard(
+    boss: Staff, world: World
+) -> None:
+    page, person = boss.page, world.subjects["Kim Aster"]
+    page.goto(reverse("admin:biometrics_subject_tuning", args=[person.pk]))
+    expect(page.get_by_text("Alert settings of Kim Aster").first).to_be_visible()
+    page.get_by_label("Threshold offset").select_option("0.25")
+    until = timezone.now().date() + timedelta(days=10)
+    page.get_by_label("Muted until").focus()
+    # A native date field takes its parts one after the other, as the locale orders them.
+    page.keyboard.type(f"{until:%m%d%Y}")
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("On holiday in the mountains")
+    tab_to(page, "Save")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The next night is judged by this.")).to_be_visible()
+    tuning = HrvTuning.objects.get(subject=person)
+    assert (tuning.threshold_offset, tuning.muted_until) == (0.25, until)
+    assert boss.complaints == []
+
+
+def test_a_date_that_cannot_be_is_refused_before_it_is_sent(
+    boss: Staff, world: World
+) -> None:
+    page, person = boss.page, world.subjects["Kim Aster"]
+    page.goto(reverse("admin:biometrics_subject_tuning", args=[person.pk]))
+    late = timezone.now().date() + timedelta(days=91)
+    page.get_by_label("Muted until").fill(late.isoformat())
+    page.get_by_label("Reason").fill("Away")
+    page.get_by_role("button", name="Save", exact=True).click()
+    field = page.get_by_label("Muted until")
+    assert field.evaluate("one => one.validity.rangeOverflow")
+    assert not HrvTuning.objects.exists()
+    assert boss.complaints == []

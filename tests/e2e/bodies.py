@@ -11,8 +11,10 @@ import orjson
 def terra_sleep(
     *, user_id: str, ago: int = 0, rmssd: float | None = None, **metadata: Any
 ) -> bytes:
-    """Return a Terra sleep of the night that ended `ago` days before today."""
-    day = (datetime.now(tz=UTC).date() - timedelta(days=ago)).isoformat()
+    """Return a Terra sleep of the night that ended `ago` days before the last one."""
+    # The last one ended at 06:40 UTC: before that it is yesterday's.
+    latest = (datetime.now(tz=UTC) - timedelta(hours=6, minutes=41)).date()
+    day = (latest - timedelta(days=ago)).isoformat()
     summary: dict[str, Any] = {"avg_hr_bpm": 55, "resting_hr_bpm": 50}
     if rmssd is not None:
         summary["avg_hrv_rmssd"] = rmssd
