@@ -93,8 +93,9 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     def page_context(self, request: HttpRequest, row: HrvAlert) -> dict[str, Any]:
         """Put the evidence and a chart before the fields, once revealed."""
         context = super().page_context(request, row)
-        if row.status == AlertStatus.OPEN and self.has_operate_permission(request):
+        if self.has_operate_permission(request):
             context["answers"] = answers(row, here=request.path)
+            context["is_open"] = row.status == AlertStatus.OPEN
         if is_revealed(request, row.subject_id):
             context |= {"evidence": evidence_of(row), "chart": around(row)}
         return context
@@ -111,7 +112,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         ]
 
     def acknowledge_one(self, request: HttpRequest, key: UUID) -> HttpResponse:
-        """Mark one alert as seen; only a POST does."""
+        """Note what one alert was worth; only a POST does."""
         may = self.has_operate_permission(request)
         return inbox.acknowledge(request, key, now=timezone.now(), may=may)
 
@@ -183,10 +184,13 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
 
     @display(description="Acknowledged")
     def acknowledged(self, row: HrvAlert) -> str:
-        """Show by whom and why."""
-        if row.acknowledged_at is None:
+        """Show by whom and why, also from before it was raised again."""
+        if not row.acknowledged_by:
             return NOTHING
-        return f"{row.acknowledged_by}, {row.feedback or 'no answer'}: {row.note}"
+        said = f"{row.acknowledged_by}, {row.feedback or 'no answer'}: {row.note}"
+        if row.acknowledged_at is None:
+            return f"not since it was raised again. Before: {said}"
+        return said
 
     @display(description="Night")
     def its_night(self, row: HrvAlert) -> SafeString | str:
@@ -224,7 +228,8 @@ class AcknowledgeForm(ReasonForm):
 
     feedback = forms.ChoiceField(
         label="What was it worth?",
-        choices=Feedback.choices,
+        # Nothing is chosen beforehand: a habit of clicking would be counted as praise.
+        choices=[("", "Choose"), *Feedback.choices],
         widget=UnfoldAdminSelectWidget,
     )
     field_order = ("feedback", "reason")

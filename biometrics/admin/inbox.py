@@ -86,19 +86,21 @@ def age(at: datetime, *, now: datetime) -> str:
 
 
 def answers(alert: HrvAlert, *, here: str) -> SafeString:
-    """Return the buttons that acknowledge; they submit the form that they stand in."""
+    """Return the buttons that say what the alert was worth; they submit their form."""
     url = reverse("admin:biometrics_hrvalert_acknowledge", args=[alert.pk])
+    query = urlencode({"next": here, "seen": staff.state_of(alert)})
+    verb = "Acknowledge" if alert.status == AlertStatus.OPEN else "Answer for"
     return format_html(
         '<span class="console-answers">{}</span>',
         format_html_join(
             "",
             '<button type="submit" class="console-answer" formmethod="post"'
             ' formaction="{}?{}" name="feedback" value="{}" title="{}"'
-            ' aria-label="Acknowledge alert of {}: {}">{}</button>',
+            ' aria-label="{} alert of {}: {}">{}</button>',
             (
                 (
-                    *(url, urlencode({"next": here}), choice.value, choice.label),
-                    *(alert.night, choice.label, _SHORT[choice]),
+                    *(url, query, choice.value, choice.label),
+                    *(verb, alert.night, choice.label, _SHORT[choice]),
                 )
                 for choice in Feedback
             ),
@@ -110,7 +112,7 @@ def answers(alert: HrvAlert, *, here: str) -> SafeString:
 def acknowledge(
     request: HttpRequest, key: UUID, *, now: datetime, may: bool
 ) -> HttpResponse:
-    """Mark one alert as seen with what it was worth, and go back."""
+    """Note what one alert was worth, whatever became of it, and go back."""
     if not may:
         raise PermissionDenied
     said = request.POST.get("feedback", "")
@@ -118,15 +120,20 @@ def acknowledge(
         messages.error(request, "Say what the alert was worth: nothing was changed.")
         return HttpResponseRedirect(safe_next(request, default=open_url()))
     feedback = Feedback(said)
-    count = staff.acknowledge(
-        [key],
+    before = staff.answer(
+        key,
+        seen=request.GET.get("seen", ""),
         feedback=feedback,
         note=request.POST.get("note", "").strip()[:300] or feedback.label,
         actor=request.user.get_username(),
         now=now,
     )
-    if count:
+    if before is None:
+        messages.warning(
+            request, "It is not as the page showed it any more: nothing was changed."
+        )
+    elif before == AlertStatus.OPEN:
         messages.success(request, f"Acknowledged. {feedback.label}.")
     else:
-        messages.warning(request, "It was not open any more: nothing was changed.")
+        messages.success(request, f"Noted; the alert stays {before}. {feedback.label}.")
     return HttpResponseRedirect(safe_next(request, default=open_url()))

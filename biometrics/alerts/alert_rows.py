@@ -116,7 +116,8 @@ def apply(
 def save(alerts: Iterable[HrvAlert], *, reopened: Collection[UUID] = ()) -> None:
     """Write new and changed alerts; what staff noted on them stays.
 
-    Of the `reopened` ones the acknowledgement is over: somebody must look again.
+    Of the `reopened` ones the acknowledgement is over: somebody must look again, and
+    may read what was found the last time.
     """
     rows = list(alerts)
     if rows:
@@ -127,6 +128,4 @@ def save(alerts: Iterable[HrvAlert], *, reopened: Collection[UUID] = ()) -> None
             update_fields=_WRITTEN,
         )
     if reopened:
-        HrvAlert.objects.filter(id__in=reopened).update(
-            acknowledged_at=None, acknowledged_by="", feedback=""
-        )
+        HrvAlert.objects.filter(id__in=reopened).update(acknowledged_at=None)

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
+from math import ceil, floor
 
 from PIL import Image, ImageDraw, ImageFont
+
+from biometrics.alerts.wording import DISCLAIMER
 
 _WIDTH, _HEIGHT = 1000, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 48, 56
 _INK, _GRID, _BAND, _LINE = "#1f2937", "#d1d5db", "#dbeafe", "#1d4ed8"
 _ALERT = {"MEDIUM": "#0369a1", "HIGH": "#c2410c", "CRITICAL": "#b91c1c"}
-_TICKS = 6
+_DATES = 6
+# Distances of grid lines that people can read, in milliseconds.
+_STEPS = (1, 2, 5, 10, 20, 50, 100)
+_MOST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,10 @@ class _Picture:
         known += [edge for n in nights if n.range_ms is not None for edge in n.range_ms]
         low, high = (min(known), max(known)) if known else (0.0, 100.0)
         margin = max((high - low) * 0.1, 2.0)
-        self._low, self._high = max(low - margin, 0.0), high + margin
+        low, high = max(low - margin, 0.0), high + margin
+        self._step = next(s for s in _STEPS if (high - low) / s <= _MOST_LINES - 1)
+        self._low = floor(low / self._step) * self._step
+        self._high = ceil(high / self._step) * self._step
         self._image = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
         self._pen = ImageDraw.Draw(self._image)
         self._font = ImageFont.load_default(size=13)
@@ -69,22 +78,23 @@ class _Picture:
                 continue
             low, high = night.range_ms
             half = (self._x(1) - self._x(0)) / 2
-            left, right = self._x(place) - half, self._x(place) + half
+            left = max(self._x(place) - half, _LEFT)
+            right = min(self._x(place) + half, _WIDTH - _RIGHT)
             self._pen.rectangle((left, self._y(high), right, self._y(low)), fill=_BAND)
 
     def _axes(self) -> None:
-        for step in range(_TICKS + 1):
-            ms = self._low + step / _TICKS * (self._high - self._low)
+        for ms in range(self._low, self._high + 1, self._step):
             y = self._y(ms)
             self._pen.line((_LEFT, y, _WIDTH - _RIGHT, y), fill=_GRID)
-            self._pen.text((12, y - 8), f"{ms:.0f} ms", fill=_INK, font=self._font)
-        every = max(len(self._nights) // _TICKS, 1)
+            self._pen.text((12, y - 8), f"{ms} ms", fill=_INK, font=self._font)
+        every = max(len(self._nights) // _DATES, 1)
         for place in range(0, len(self._nights), every):
             text = self._nights[place].night.isoformat()
             at = (self._x(place) - 36, _HEIGHT - _BOTTOM + 10)
             self._pen.text(at, text, fill=_INK, font=self._font)
         legend = (
-            "line: night   blue: own usual range   triangle: alert   break: no value"
+            "line: night   blue: own usual range   break: no value   alerts: circle"
+            f" MEDIUM, triangle HIGH, square CRITICAL   {DISCLAIMER}"
         )
         self._pen.text((_LEFT, _HEIGHT - 22), legend, fill=_INK, font=self._font)
 
@@ -106,5 +116,15 @@ class _Picture:
                 continue
             x = self._x(place)
             y = _TOP + 4 if night.value_ms is None else self._y(night.value_ms) + 10
+            self._mark(night.alert, x, y)
+
+    def _mark(self, severity: str, x: float, y: float) -> None:
+        """Draw an alert by its shape: colours alone are lost on many readers."""
+        colour = _ALERT.get(severity, _INK)
+        if severity == "CRITICAL":
+            self._pen.rectangle((x - 7, y, x + 7, y + 14), fill=colour)
+        elif severity == "HIGH":
             corners = [(x, y), (x - 8, y + 14), (x + 8, y + 14)]
-            self._pen.polygon(corners, fill=_ALERT.get(night.alert, _INK))
+            self._pen.polygon(corners, fill=colour)
+        else:
+            self._pen.ellipse((x - 6, y + 1, x + 6, y + 13), fill=colour)

@@ -104,7 +104,7 @@ def assess_level(*, metric: str, value: float | None, ruleset: Ruleset) -> Asses
     hits = [
         rule
         for rule in ruleset.levels
-        if rule.metric == metric and known is not None and known < rule.below
+        if rule.metric == metric and known is not None and rule.holds(known)
     ]
     return Assessment(
         severity=_worst([rule.severity for rule in hits]),

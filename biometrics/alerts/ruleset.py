@@ -152,18 +152,32 @@ class DropRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelRule:
-    """A limit on another catalogue metric: stored and shown, never an alert."""
+    """A limit on another catalogue metric: stored and shown, never an alert.
+
+    The rule holds for values `below` one number or `above` one (exactly one of them).
+    """
 
     metric: Code
-    below: Annotated[float, Between(-1000, 100_000)]
+    below: Annotated[float, Between(-1000, 100_000)] | None = None
+    above: Annotated[float, Between(-1000, 100_000)] | None = None
     severity: AlertSeverity
 
     @property
     def code(self) -> str:
-        return f"L_{self.metric}<{self.below:g}"
+        if self.below is not None:
+            return f"L_{self.metric}<{self.below:g}"
+        return f"L_{self.metric}>{self.above:g}"
+
+    def holds(self, value: float) -> bool:
+        """Say whether the rule speaks; a value on the limit is an ordinary one."""
+        if self.below is not None:
+            return value < self.below
+        return self.above is not None and value > self.above
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if (self.below is None) == (self.above is None):
+            raise RulesetError(field="below", problem="give either below or above")
         if self.metric not in set(Metric):
             problem = f"must be a metric of the catalogue, is {self.metric!r}"
             raise RulesetError(field="metric", problem=problem)

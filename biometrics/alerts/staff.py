@@ -57,6 +57,47 @@ def acknowledge(
     return len(found)
 
 
+def state_of(alert: HrvAlert) -> str:
+    """Return what an answer on this alert rests on: its status and the last answer."""
+    at = alert.acknowledged_at
+    return f"{alert.status} {'' if at is None else at.isoformat()}"
+
+
+def answer(
+    key: UUID, *, feedback: Feedback, note: str, seen: str, actor: str, now: datetime
+) -> AlertStatus | None:
+    """Say what an alert was worth, or correct what was said.
+
+    An open one is acknowledged by it, whatever is over stays so. Every answer is in the
+    audit. Returns the status from before; None, and nothing is changed, where the alert
+    is not as it was `seen` (`state_of`) any more: a colleague's answer must not be lost
+    to a page that does not show it. Raises ReasonMissingError without a note.
+    """
+    with transaction.atomic():
+        rows = HrvAlert.objects.filter(id=key)
+        lock_subjects(rows.values_list("subject_id", flat=True))
+        alert = rows.first()
+        if alert is None or state_of(alert) != seen:
+            return None
+        before = AlertStatus(alert.status)
+        rows.update(
+            status=AlertStatus.ACKNOWLEDGED if before == AlertStatus.OPEN else before,
+            acknowledged_at=now,
+            acknowledged_by=actor,
+            feedback=feedback,
+            note=note[:500],
+        )
+        audit.note(
+            actor=actor,
+            verb="alert.acknowledge",
+            target="1 alerts",
+            reason=note,
+            now=now,
+            detail={"feedback": feedback, "alerts": [str(key)]},
+        )
+    return before
+
+
 def set_offset(
     subject: UUID, *, offset: float, reason: str, actor: str, now: datetime
 ) -> HrvTuning:

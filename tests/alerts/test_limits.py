@@ -16,6 +16,7 @@ from biometrics.alerts.ruleset import (
     Severity,
     with_absolute_mode,
 )
+from biometrics.alerts.validation import RulesetError
 from tests.alerts.builders import PERSONAL, alternating, judged, nights_of
 
 
@@ -168,6 +169,23 @@ class TestLevels:
         assert not assess_level(
             metric="readiness_score", value=59, ruleset=HRV_1
         ).reasons
+
+    @pytest.mark.parametrize(
+        ("value", "reasons"),
+        [(37.9, ()), (38.0, ()), (38.1, ("L_body_temperature>38",)), (None, ())],
+    )
+    def test_a_rule_may_hold_above_its_limit(
+        self, value: float | None, reasons: tuple[str, ...]
+    ) -> None:
+        level = LevelRule(metric="body_temperature", above=38, severity="MEDIUM")
+        ours = replace(HRV_1, name="ours", levels=(level,))
+        found = assess_level(metric="body_temperature", value=value, ruleset=ours)
+        assert found.reasons == reasons
+
+    @pytest.mark.parametrize("sides", [{}, {"below": 1, "above": 2}])
+    def test_a_rule_has_one_limit(self, sides: dict[str, float]) -> None:
+        with pytest.raises(RulesetError, match="either below or above"):
+            LevelRule(metric="sleep_score", severity="MEDIUM", **sides)
 
     @pytest.mark.parametrize(
         ("value", "severity"), [(65, "MEDIUM"), (45, "HIGH"), (75, "NORMAL")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,10 +13,19 @@ from biometrics.alerts.rules import (
     judge_many,
 )
 from biometrics.alerts.ruleset import (
+    Feature,
+    Rule,
     Severity,
     with_absolute_mode,
 )
-from tests.alerts.builders import alternating, day, judged, nights_of, with_z
+from tests.alerts.builders import (
+    PERSONAL,
+    alternating,
+    day,
+    judged,
+    nights_of,
+    with_z,
+)
 
 USUAL = alternating(40)
 # A step that clears each signal's rise and its z on a quiet baseline.
@@ -107,6 +117,44 @@ class TestPersonalRules:
         verdict = judged(nights)
 
         assert (verdict.severity, verdict.reasons) == (severity, reasons)
+
+    @pytest.mark.parametrize("feature", ["z1", "z7"])
+    def test_a_value_on_the_threshold_is_low_enough(self, feature: Feature) -> None:
+        nights = history(-1.6, -1.7, -1.8, -1.9)
+        found = judged(nights)
+        reached = found.z1 if feature == "z1" else found.z7
+        assert reached is not None
+
+        def held(at_most: float) -> bool:
+            rule = Rule(code="R", severity="HIGH", feature=feature, at_most=at_most)
+            ours = replace(PERSONAL, name="ours", rules=(rule,))
+            return judged(nights, ruleset=ours).reasons == ("R",)
+
+        assert held(reached)
+        assert not held(math.nextafter(reached, -math.inf))
+
+    def test_so_it_is_for_the_nights_before_and_their_confirmation(self) -> None:
+        nights = history(-1.7, -2.5, confirmed=[0, 1])
+        before = judged(nights, len(nights) - 1).z1
+        assert before is not None
+
+        def held(at_most: float, confirmed_at_most: float) -> bool:
+            rule = Rule(
+                code="R",
+                severity="HIGH",
+                at_most=at_most,
+                nights=2,
+                of=3,
+                corroborated_nights=2,
+                corroborated_at_most=confirmed_at_most,
+            )
+            ours = replace(PERSONAL, name="ours", rules=(rule,))
+            return judged(nights, ruleset=ours).reasons == ("R",)
+
+        lower = math.nextafter(before, -math.inf)
+        assert held(before, before)
+        assert not held(lower, before)
+        assert not held(before, lower)
 
     @pytest.mark.parametrize(
         ("z7", "severity", "reasons"),

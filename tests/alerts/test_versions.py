@@ -129,3 +129,17 @@ class TestVersions:
         versions = [replace(STORED, value_ms=value) for value in (50.0, None, 42.0)]
 
         assert len({newest(order) for order in itertools.permutations(versions)}) == 1
+
+    @pytest.mark.parametrize("signal", ["value_ms", "rhr_bpm", "rr_brpm", "temp_c"])
+    @pytest.mark.parametrize("other", [None, 1.0])
+    def test_of_two_versions_with_one_stamp_the_higher_values_stand(
+        self, *, signal: str, other: float | None
+    ) -> None:
+        base = Night(night=day(1), record_id="a", updated_at=MORNING, value_ms=50.0)
+        high, low = replace(base, **{signal: 60.0}), replace(base, **{signal: other})
+        assert newest([high, low]) == newest([low, high]) == high
+
+    def test_of_two_sleeps_that_are_alike_the_name_decides(self) -> None:
+        base = Night(night=day(1), value_ms=50.0, sleep_s=28_800, updated_at=MORNING)
+        first, second = replace(base, record_id="a"), replace(base, record_id="b")
+        assert newest([first, second]) == newest([second, first]) == second

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from types import SimpleNamespace
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -11,8 +14,11 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from biometrics.admin.alerts import AcknowledgeForm
+from biometrics.alerts.staff import state_of
 from biometrics.models import AuditEntry, HrvAlert
 from tests.console.conftest import NOW
+from tests.console.test_pages import page_url
 
 LIST = reverse("admin:biometrics_hrvalert_changelist")
 
@@ -36,9 +42,13 @@ def alert(world: SimpleNamespace, *, severity: str, days: int, **more: object) -
     return str(row.pk)
 
 
-def acknowledge(client: Client, pk: object, **data: str) -> int:
+def acknowledge(
+    client: Client, pk: object, *, seen: str | None = None, **data: str
+) -> int:
+    """Press a button of the alert as it is, or as a page showed it once."""
     url = reverse("admin:biometrics_hrvalert_acknowledge", args=[pk])
-    return client.post(url, data).status_code
+    seen = state_of(HrvAlert.objects.get(pk=pk)) if seen is None else seen
+    return client.post(f"{url}?{urlencode({'seen': seen})}", data).status_code
 
 
 def test_open_alerts_come_worst_first_then_newest(
@@ -84,10 +94,56 @@ def test_one_click_acknowledges_with_what_it_was_worth(
 def test_the_second_of_two_changes_nothing(
     admin_client: Client, world: SimpleNamespace
 ) -> None:
-    acknowledge(admin_client, world.hrvalert.pk, feedback="useful", note="rang her up")
-    acknowledge(admin_client, world.hrvalert.pk, feedback="no_idea")
-    row = HrvAlert.objects.get(pk=world.hrvalert.pk)
+    key, seen = world.hrvalert.pk, state_of(world.hrvalert)
+    acknowledge(admin_client, key, seen=seen, feedback="useful", note="rang her up")
+    acknowledge(admin_client, key, seen=seen, feedback="no_idea")
+    acknowledge(admin_client, key, seen="", feedback="no_idea")
+    row = HrvAlert.objects.get(pk=key)
     assert (row.feedback, row.note) == ("useful", "rang her up")
+    assert AuditEntry.objects.filter(verb="alert.acknowledge").count() == 1
+
+
+@pytest.mark.parametrize("status", ["acknowledged", "resolved", "retracted"])
+def test_what_is_over_can_still_be_answered_and_corrected(
+    admin_client: Client, world: SimpleNamespace, status: str
+) -> None:
+    key = world.hrvalert.pk
+    HrvAlert.objects.filter(pk=key).update(status=status)
+    page = admin_client.get(page_url("hrvalert", key)).content.decode()
+    buttons = re.findall(r'formaction="([^"]+)" name="feedback" value="no_idea"', page)
+    assert len(buttons) == 1
+    assert "It is over: what was it worth?" in page
+    admin_client.post(
+        unescape(buttons[0]), {"feedback": "no_idea", "note": "asked her"}
+    )
+    row = HrvAlert.objects.get(pk=key)
+    assert (row.status, row.feedback, row.note) == (status, "no_idea", "asked her")
+    page = admin_client.get(page_url("hrvalert", key)).content.decode()
+    assert "Correct what was said" in page
+    acknowledge(admin_client, key, feedback="explained", note="it was the flight")
+    row.refresh_from_db()
+    assert (row.status, row.feedback) == (status, "explained")
+    assert AuditEntry.objects.filter(verb="alert.acknowledge").count() == 2
+
+
+def test_what_was_found_before_it_was_raised_again_is_shown(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    key = world.hrvalert.pk
+    acknowledge(admin_client, key, feedback="explained", note="a late flight")
+    HrvAlert.objects.filter(pk=key).update(status="open", acknowledged_at=None)
+    page = admin_client.get(page_url("hrvalert", key)).content.decode()
+    assert "Before: ops, explained: a late flight" in page
+
+
+def test_no_answer_is_chosen_beforehand(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    form = AcknowledgeForm({"reason": "rang her up"})
+    assert form.initial.get("feedback") is None
+    assert not form.is_valid()
+    assert "feedback" in form.errors
+    assert form.fields["feedback"].choices[0] == ("", "Choose")
 
 
 @pytest.mark.parametrize("said", [{}, {"feedback": "nonsense"}])

@@ -114,6 +114,18 @@ class TestNewPerson:
         assert event.headers["priority"] == "NORMAL"
         assert not HrvAlert.objects.exists()
 
+    def test_a_night_that_a_webhook_corrects_pages_though_a_backfill_brought_it(
+        self, world: World
+    ) -> None:
+        # In one batch: a short sleep that was fetched, and the long one of that night.
+        short = night(ago(0), 55, record_id="short")
+        short["readings"]["sleep_duration"] = 4 * 3600
+        world.store(says(short), origin="backfill")
+        world.store(says(night(ago(0), 20)))
+        world.run()
+        assert HrvAlert.objects.get().severity == "CRITICAL"
+        assert len(alerts()) == 1
+
     def test_a_backfill_does_not_page_beside_a_live_night(self, world: World) -> None:
         world.store(says(night(ago(1), 20)), origin="backfill")
         world.store(says(night(ago(0), 60)))
@@ -259,9 +271,10 @@ class TestCorrections:
         self.rescored(world, 60)
         self.rescored(world, 20)
         alert = HrvAlert.objects.get()
-        assert (alert.status, alert.feedback) == ("open", "")
-        assert alert.acknowledged_at is None
-        assert alert.acknowledged_by == ""
+        assert (alert.status, alert.acknowledged_at) == ("open", None)
+        # Who looks again may read what was found the last time.
+        assert (alert.acknowledged_by, alert.feedback) == ("ops", "explained")
+        assert alert.note == "had a late flight"
 
     def test_two_quiet_nights_resolve(self, world: World) -> None:
         history(world, nights=20, until=3)

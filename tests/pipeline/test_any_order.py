@@ -90,6 +90,35 @@ def test_a_shorter_sleep_speaks_once_the_longer_one_is_deleted(db: None) -> None
         assert [values[:2] for values in found.values()] == [(45, "s")]
 
 
+def test_of_two_equal_sleeps_the_one_that_speaks_does_not_depend_on_receipt(
+    db: None,
+) -> None:
+    first, second = (
+        night(TODAY.isoformat(), ms, record_id=name)
+        for name, ms in (("1", 55), ("2", 45))
+    )
+
+    def speaks(*order: dict[str, Any], together: bool) -> str:
+        with transaction.atomic():
+            world = World()
+            for one in order:
+                world.wait(minutes=1)
+                world.store(says(one))
+                if not together:
+                    world.run()
+            world.run()
+            found = HrvNight.objects.get(is_main=True).record_id
+            transaction.set_rollback(True)
+        return found
+
+    found = {
+        speaks(*order, together=together)
+        for order in ([first, second], [second, first])
+        for together in (True, False)
+    }
+    assert len(found) == 1
+
+
 def test_a_sleep_that_becomes_the_shorter_one_gives_way(db: None) -> None:
     today = TODAY.isoformat()
     first, second = (

@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from biometrics.connections import registry
-from biometrics.models import HrvAlert, HrvNight, OutboxMessage, Subject
+from biometrics.models import (
+    BiometricEvent,
+    HrvAlert,
+    HrvNight,
+    OutboxMessage,
+    Subject,
+    VendorConnection,
+)
 from tests.pipeline.world import NOW, World, sent, value
 
 TODAY = NOW.date()
@@ -171,6 +178,32 @@ def test_a_sleep_that_moves_to_another_date_leaves_no_night_behind(
     assert phone.nights() == {(SERIES, yesterday): 41}
     phone.push(sleep=(part(-6, 2),))
     assert phone.nights() == {(SERIES, yesterday): None, (SERIES, TODAY): 41}
+
+
+def test_only_the_last_telling_of_a_sleep_counts(phone: Phone) -> None:
+    phone.push(*samples(40, 41, 42, 60, 61, 62), sleep=(part(-2, 6),))
+    assert phone.nights() == {(SERIES, TODAY): 51}
+    phone.push(sleep=(part(-2, 2.5),))
+    assert phone.nights() == {(SERIES, TODAY): 41}
+    phone.push(sleep=(part(-2, 3.5),))
+    assert phone.nights() == {(SERIES, TODAY): 41.5}
+
+
+def test_a_night_outlives_the_events_that_it_was_made_of(phone: Phone) -> None:
+    phone.push(*samples(40, 41, 42), sleep=NIGHT)
+    BiometricEvent.objects.filter(record_type="sleep").delete()
+    phone.push(sample(43, 3))
+    assert phone.nights() == {(SERIES, TODAY): 41}
+
+
+def test_samples_of_before_stay_with_the_former_person(
+    world: World, phone: Phone
+) -> None:
+    phone.push(*samples(20, 21, 22))
+    other = Subject.objects.create(label="Somebody else")
+    VendorConnection.objects.update(subject=other)
+    phone.push(sleep=NIGHT)
+    assert not HrvNight.objects.exists()
 
 
 def test_samples_of_another_day_leave_the_nights_alone(phone: Phone) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from biometrics.alerts.staff import TuningError, acknowledge, mute, set_offset
 from biometrics.audit import ReasonMissingError
@@ -34,6 +36,20 @@ class TestOffset:
         assert stored.severity == "NORMAL"
         assert stored.verdict["threshold_offset"] == 0.5
         assert not alerts()
+
+    def test_a_ruleset_that_allows_less_cuts_a_stored_one(
+        self, world: World, settings: Settings, tmp_path: Path
+    ) -> None:
+        history(world, nights=14)
+        set_offset(person(), offset=1.0, **decided(world))
+        path = tmp_path / "own.json"
+        path.write_text('{"name": "own-1", "maximum_offset": 0.25}')
+        settings.HRV_RULESET_FILE = str(path)
+        world.now = NOW
+        assert world.carry(says(night(ago(0), 42))).status == "processed"
+        stored = HrvNight.objects.get(night=TODAY)
+        assert stored.verdict["threshold_offset"] == 0.25
+        assert stored.severity == "MEDIUM"
 
     @pytest.mark.parametrize("offset", [-0.25, 0.1, 2.25, float("nan"), float("inf")])
     def test_other_values_are_refused(self, world: World, offset: float) -> None:
@@ -168,6 +184,22 @@ class TestDevices:
         world.carry(says(again))
         alert = HrvAlert.objects.get()
         assert (alert.status, alert.severity) == ("retracted", "NORMAL")
+
+    def test_the_old_device_makes_its_own_alert_no_worse(self, world: World) -> None:
+        history(world, nights=20, until=1)
+        world.now = NOW
+        world.carry(says(night(ago(0), 42)))
+        assert HrvAlert.objects.get().severity == "MEDIUM"
+        world.carry(
+            says(*(self.watch(days, 60 + days % 3) for days in range(29, -1, -1)))
+        )
+        told = len(alerts())
+        world.wait(hours=1)
+        # The ring's night turns out to be far lower; the watch saw an ordinary one.
+        world.carry(says({**night(ago(0), 25), "stamp": world.now.isoformat()}))
+        assert HrvNight.objects.get(night=TODAY, value_ms=25).severity == "HIGH"
+        assert HrvAlert.objects.get().severity == "MEDIUM"
+        assert len(alerts()) == told
 
     def test_the_old_device_raises_nothing_any_more(self, world: World) -> None:
         self.both(world)

@@ -70,6 +70,36 @@ class TestLinking:
         assert BiometricEvent.objects.get(record_id="before").subject == former
         assert AuditEntry.objects.get().reason == "it is Grace's ring"
 
+    def test_the_nights_of_before_stay_with_the_former_person(
+        self, world: World
+    ) -> None:
+        day = world.now.date().isoformat()
+        world.carry(says(night(day, 20)))
+        connection = VendorConnection.objects.get()
+        former, grace = connection.subject, Subject.objects.create(label="Grace")
+        link(connection, grace, world)
+        world.wait(hours=1)
+        # The vendor speaks of the same sleep again: it is Grace's now.
+        again = {**night(day, 60), "stamp": world.now.isoformat()}
+        world.carry(says(again))
+        nights = dict(HrvNight.objects.values_list("subject", "value_ms"))
+        assert nights == {former.id: 20, grace.id: 60}
+        alert = HrvAlert.objects.get()
+        assert (alert.subject_id, alert.status) == (former.id, "open")
+
+    def test_a_sleep_that_is_deleted_after_that_takes_nothing_from_the_former(
+        self, world: World
+    ) -> None:
+        said = night(world.now.date().isoformat(), 20)
+        world.carry(says(said))
+        connection = VendorConnection.objects.get()
+        link(connection, Subject.objects.create(label="Grace"), world)
+        world.wait(hours=1)
+        gone = {**said, "action": "deleted", "stamp": world.now.isoformat()}
+        assert world.carry(says(gone)).status == "processed"
+        assert HrvNight.objects.get().value_ms == 20
+        assert HrvAlert.objects.get().status == "open"
+
     def test_linking_to_the_same_person_says_so(self, world: World) -> None:
         world.carry(says(record()))
         connection = VendorConnection.objects.get()

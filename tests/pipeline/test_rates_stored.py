@@ -56,6 +56,28 @@ def test_a_person_who_is_alerted_often_is_counted(world: World) -> None:
     assert counted(now=NOW).often_share == 1
 
 
+def test_two_alerts_are_not_often_yet(world: World) -> None:
+    world.carry(says(night(ago(0), 60)))
+    subject = HrvNight.objects.get().subject
+    for days, severity in enumerate(("HIGH", "CRITICAL", "MEDIUM")):
+        HrvAlert.objects.create(
+            id=f"00000000-0000-4000-8000-00000000000{days}",
+            subject=subject,
+            night=ago(days),
+            severity=severity,
+            max_severity=severity,
+            raised_at=NOW,
+        )
+    assert counted(now=NOW).often_share == 0
+
+
+@pytest.mark.parametrize(("z1", "share"), [(-1.999, 0), (-2.0, 1), (-2.001, 1)])
+def test_two_own_sd_below_is_low(world: World, z1: float, share: float) -> None:
+    world.carry(says(night(ago(0), 60)))
+    HrvNight.objects.update(z1=z1)
+    assert counted(now=NOW).low_share == share
+
+
 def test_nights_without_a_value_and_second_sleeps_do_not_count(world: World) -> None:
     short = night(ago(0), 50, record_id="short")
     short["readings"]["sleep_duration"] = 11_000
