@@ -32,7 +32,7 @@ WORST_FIRST = Case(
     output_field=IntegerField(),
 )
 _TABS = (("Open", "open"), ("Acknowledged", "acknowledged"), ("All", ""))
-_RANKS: dict[str, int] = {**RANK}
+_RANKS: dict[str, int] = {str(name): rank for name, rank in RANK.items()}
 _SHORT = {
     Feedback.USEFUL: "Useful",
     Feedback.EXPLAINED: "Explained",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,9 @@ class TestVersions:
         self, *, signal: str, other: float | None
     ) -> None:
         base = Night(night=day(1), record_id="a", updated_at=MORNING, value_ms=50.0)
-        high, low = replace(base, **{signal: 60.0}), replace(base, **{signal: other})
+        higher: dict[str, Any] = {signal: 60.0}
+        lower: dict[str, Any] = {signal: other}
+        high, low = replace(base, **higher), replace(base, **lower)
         assert newest([high, low]) == newest([low, high]) == high
 
     def test_of_two_sleeps_that_are_alike_the_name_decides(self) -> None:
