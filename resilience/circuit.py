@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from resilience.answer import UNFED
 from resilience.errors import CircuitBreakerOpen
 from resilience.permit import Permit
+from resilience.policy import LONGEST_SECONDS
 from resilience.process import Process
 from resilience.protocol import Op
 from resilience.snapshot import Snapshot, snapshot_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 # What a refused caller is told at least, so that nobody retries in a tight loop.
 SHORTEST_WAIT = 0.001
-# Above every policy's cap.
-LONGEST_WAIT = 1e6
 
 
 class Circuit:
@@ -274,4 +273,4 @@ def _wait_ms(retry_after: float | None) -> int:
     """Return the asked wait; "for ever" is cut by the policy's cap like any long one."""
     if not retry_after or not retry_after > 0:
         return 0
-    return round(min(retry_after, LONGEST_WAIT) * 1000)
+    return round(min(retry_after, LONGEST_SECONDS) * 1000)

@@ -2,7 +2,8 @@
 
 A key is a circuit's name. ``vendor:*`` (or plain ``vendor``) also serves every circuit
 whose name starts with ``vendor:``. ``RESILIENCE_VENDOR_RECOVERY_TIMEOUT=30`` overrides a
-number for all of them, ``RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT=30`` for one.
+number for all of them, ``RESILIENCE_VENDOR_OURA_RECOVERY_TIMEOUT=30`` for one. A
+variable belongs to the longest key that it begins with, and to no circuit of another.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from resilience.errors import PolicyError
@@ -36,8 +36,6 @@ OTHER_SETTINGS = frozenset(
     }
 )
 _ENV_PREFIX = "RESILIENCE_"
-# A variable cannot tell ":" from "_": so many parts are tried in every spelling.
-_MOST_PARTS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +49,13 @@ class PolicyBook:
         """Return the policy of a circuit, or raise `PolicyError` naming the field."""
         values: dict[str, Any] = {}
         variables: list[str] = []
-        for key in _keys_for(name):
+        keys = _keys_for(name)
+        for key in keys:
             values |= _parsed(key, self.written.get(key, {}))
-        for key in _keys_for(name):
+        heads = {_head(key) for key in keys}
+        for key in keys:
+            if heads.isdisjoint(map(_head, self._owners_of(_plain(key)))):
+                continue
             for variable, field_name in self._variables_of(key):
                 text = self.environment[variable]
                 values[field_name] = _from_text(variable, field_name, text)
@@ -70,8 +72,8 @@ class PolicyBook:
         if not isinstance(written, Mapping):
             msg = f"RESILIENCE must be a dict of circuits, not {self.written!r}."
             raise PolicyError(msg)
-        for key in self.written:
-            head = str(key).removesuffix(WILDCARD)
+        for key in written:
+            head = _head(key) if isinstance(key, str) else key
             check_name(head)
             if key == head:
                 self.policy_for(head)
@@ -86,26 +88,48 @@ class PolicyBook:
 
         Raises PolicyError for a variable of no circuit of this project.
         """
-        plain = variable.removesuffix("_" + _field_of(variable).upper())
+        plain = _plain_of(variable)
+        owners = self._owners_of(plain)
+        if not owners or not re.fullmatch(r"[A-Z0-9_]+", plain):
+            known = ", ".join(self.written) or "none"
+            msg = f"{variable} is of no circuit in RESILIENCE; known: {known}."
+            raise PolicyError(msg)
+        if plain == _plain(owners[0]):
+            # It also speaks for the circuit of that very name.
+            return [name for key in owners for name in (_head(key), key)]
+        heads = list(dict.fromkeys(map(_head, owners)))
+        rest = plain.removeprefix(_plain(owners[0])).lower()
+        spelt = [name for head in heads for name in self._spelt(head, rest)]
+        names = [name for name in spelt if _is_name(name)]
+        if not names:
+            msg = f"{variable}: {heads[0] + rest!r} is no name for a circuit."
+            raise PolicyError(msg)
+        return names
+
+    def _owners_of(self, plain: str) -> list[str]:
+        """Return the keys that variables beginning so belong to: the longest ones."""
         above = [
             key
             for key in self.written
             if plain == _plain(key) or plain.startswith(_plain(key) + "_")
         ]
-        if not above or not re.fullmatch(r"[A-Z0-9_]+", plain):
-            known = ", ".join(self.written) or "none"
-            msg = f"{variable} is of no circuit in RESILIENCE; known: {known}."
-            raise PolicyError(msg)
-        key = max(above, key=lambda one: len(_plain(one)))
-        head = key.removesuffix(WILDCARD)
-        if plain == _plain(key):
-            # It also speaks for the circuit of that very name.
-            return [head, key]
-        rest = plain.removeprefix(_plain(key)).lower()
-        names = [name for name in _spelt(head, rest) if _is_name(name)]
-        if not names:
-            msg = f"{variable}: {head + rest!r} is no name for a circuit."
-            raise PolicyError(msg)
+        longest = max((len(_plain(key)) for key in above), default=0)
+        return [key for key in above if len(_plain(key)) == longest]
+
+    def _spelt(self, head: str, rest: str) -> list[str]:
+        """Return the names below `head` whose variables say `rest`, like ``_google_fit``.
+
+        A variable cannot tell ":" from "_". That matters only where other variables speak
+        for the part before it.
+        """
+        parts = rest.split("_")[1:]
+        if "" in parts:
+            return []
+        spoken_of = {_plain_of(variable) for variable in self._variables()}
+        names = [f"{head}:{parts[0]}"]
+        for part in parts[1:]:
+            marks = ":_" if _plain(names[0]) in spoken_of else ":"
+            names = [name + mark + part for mark in marks for name in names]
         return names
 
     def _variables_of(self, key: str) -> Iterator[tuple[str, str]]:
@@ -120,26 +144,15 @@ class PolicyBook:
                 yield variable
 
 
-def _spelt(head: str, rest: str) -> list[str]:
-    """Return the names below `head` whose variables say `rest`, like ``_google_fit``."""
-    parts = rest.split("_")[1:]
-    if "" in parts:
-        return []
-    if len(parts) > _MOST_PARTS:
-        return [":".join([head, *parts])]
-    # The first one begins a part of its own: it is below the head.
-    ways = product(":_", repeat=len(parts) - 1)
-    return [
-        head + "".join(map("".join, zip((":", *way), parts, strict=True)))
-        for way in ways
-    ]
+def _is_name(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and len(name) <= NAME_LENGTH
+        and bool(NAME_PATTERN.fullmatch(name))
+    )
 
 
-def _is_name(name: str) -> bool:
-    return len(name) <= NAME_LENGTH and bool(NAME_PATTERN.fullmatch(name))
-
-
-def check_name(name: str) -> None:
+def check_name(name: object) -> None:
     """Raise `PolicyError` unless `name` can name a circuit."""
     if not _is_name(name):
         msg = (
@@ -163,7 +176,16 @@ def _keys_for(name: str) -> list[str]:
 
 def _plain(key: str) -> str:
     """Return how the variables of a key begin."""
-    return _ENV_PREFIX + re.sub(r"[^A-Z0-9]", "_", key.removesuffix(WILDCARD).upper())
+    return _ENV_PREFIX + re.sub(r"[^A-Z0-9]", "_", _head(key).upper())
+
+
+def _head(key: str) -> str:
+    return key.removesuffix(WILDCARD)
+
+
+def _plain_of(variable: str) -> str:
+    """Return how a variable begins, without its field."""
+    return variable.removesuffix("_" + _field_of(variable).upper())
 
 
 def _field_of(variable: str) -> str:
@@ -200,7 +222,8 @@ def _parsed(key: str, written: object) -> dict[str, Any]:
     values = dict(written)
     for field_name in RULE_FIELDS & set(values):
         rules = values[field_name]
-        if isinstance(rules, str) or not hasattr(rules, "__iter__"):
+        # An iterator would be used up by the check at the start.
+        if not isinstance(rules, list | tuple):
             msg = f"RESILIENCE[{key!r}]: {field_name} must be a list or tuple."
             raise PolicyError(msg)
         values[field_name] = tuple(_rule(key, field_name, rule) for rule in rules)
@@ -216,7 +239,7 @@ def _rule(key: str, field_name: str, rule: object) -> Rule:
     module_name, _, attribute = rule.rpartition(".")
     try:
         found: Rule = getattr(import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         msg = f"RESILIENCE[{key!r}]: {field_name} names {rule!r}, which is not there."
         raise PolicyError(msg) from error
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -24,6 +23,8 @@ COUNTS = (
     "success_threshold",
 )
 WINDOW_BUCKETS = 10
+# A year: nobody means more, and every clock and column can hold it.
+LONGEST_SECONDS = 31_536_000
 _CELERY_CONTROL = frozenset({"Ignore", "Reject", "Retry"})
 
 
@@ -99,7 +100,8 @@ class BreakerPolicy:
         rate: object = self.failure_rate
         if rate is None:
             return
-        if not isinstance(rate, int | float) or not 0 < rate <= 1:
+        is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if not is_number or not 0 < rate <= 1:  # type: ignore[operator]
             msg = f"failure_rate must be above 0 and at most 1, not {rate!r}."
             raise PolicyError(msg)
 
@@ -188,8 +190,11 @@ def _require_count(name: str, value: object) -> None:
 
 def _require_seconds(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
-        msg = f"{name} must be a number of seconds above 0, not {value!r}."
+    if not is_number or not 0 < value <= LONGEST_SECONDS:  # type: ignore[operator]
+        msg = (
+            f"{name} must be a number of seconds above 0 and at most a year, "
+            f"not {value!r}."
+        )
         raise PolicyError(msg)
 
 

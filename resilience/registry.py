@@ -171,11 +171,15 @@ def _store() -> Store:
 
 
 def _store_timeout() -> float:
-    timeout = float(getattr(settings, "RESILIENCE_STORE_TIMEOUT", LONGEST_TIMEOUT))
+    wanted = getattr(settings, "RESILIENCE_STORE_TIMEOUT", LONGEST_TIMEOUT)
+    try:
+        timeout = float(wanted)
+    except (TypeError, ValueError):
+        timeout = 0.0
     if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
         msg = (
             f"RESILIENCE_STORE_TIMEOUT must be from {SHORTEST_TIMEOUT:g} to "
-            f"{LONGEST_TIMEOUT:g} seconds, not {timeout:g}."
+            f"{LONGEST_TIMEOUT:g} seconds, not {wanted!r}."
         )
         raise ImproperlyConfigured(msg)
     return timeout

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from resilience import registry
@@ -85,7 +90,12 @@ def test_rules_may_be_named_by_their_path() -> None:
         ({"kafka": {"ignore": ["no.such.Thing"]}}, {}, "ignore.*no.such.Thing"),
         ({"kafka": {"initial_mode": "shut"}}, {}, "initial_mode.*shut"),
         ({"bad name": {}}, {}, "bad name"),
-        ({1: {}, "kafka": {2: 3}}, {}, "'kafka'.*2 is no field"),
+        ({1: {}}, {}, "1 is no name"),
+        ({"kafka": {2: 3}}, {}, "'kafka'.*2 is no field"),
+        ({"kafka": {"failure_rate": True}}, {}, "'kafka'.*failure_rate"),
+        ({"kafka": {"recovery_cap": 1e307}}, {}, "'kafka'.*recovery_cap"),
+        ({"kafka": {"ignore": [".no.such.Thing"]}}, {}, "ignore.*no.such.Thing"),
+        ({"kafka": {"ignore": iter([KeyError])}}, {}, "'kafka'.*ignore"),
         ({"vendor:*": {"failure_threshold": 0}}, {}, "vendor.*failure_threshold"),
         (
             {"vendor": {"recovery_cap": 100}, "vendor:*": {"recovery_timeout": 300}},
@@ -194,6 +204,58 @@ def test_what_cannot_be_meant_is_refused_by_its_name(
         book(written, **environment).check()
 
 
+# Names whose variables look alike, and the variables that mean some of them.
+ALIKE = [":".join(p) for n in (1, 2, 3) for p in product(("a", "a_a", "A"), repeat=n)]
+WRITTEN = st.dictionaries(
+    st.builds("{}{}".format, st.sampled_from(ALIKE), st.sampled_from(["", ":*"])),
+    st.sampled_from([{}, {"recovery_cap": 100}, {"recovery_cap": 600}]),
+    min_size=1,
+    max_size=4,
+)
+ENVIRONMENT = st.dictionaries(
+    st.builds(
+        "RESILIENCE{}_RECOVERY_{}".format,
+        st.integers(1, 8).map("_A".__mul__),
+        st.sampled_from(["TIMEOUT", "CAP"]),
+    ),
+    st.sampled_from(["300", "600"]),
+    max_size=4,
+)
+
+
+@effort(max_examples=200, deadline=None)
+@given(written=WRITTEN, environment=ENVIRONMENT)
+def test_what_the_start_accepts_is_a_policy_for_every_name(
+    written: dict[str, Any], environment: dict[str, str]
+) -> None:
+    policies = book(written, **environment)
+    with suppress(PolicyError):
+        policies.check()
+        for name in (*ALIKE, *deep_names()):
+            try:
+                policies.policy_for(name)
+            except PolicyError as error:
+                pytest.fail(f"{name} was accepted at the start: {error}")
+
+
+def deep_names() -> list[str]:
+    marks = product(":_", repeat=7)
+    return ["a" + "a".join(way) + "a" for way in marks]
+
+
+def test_a_variable_speaks_for_no_circuit_of_another_key() -> None:
+    """Else the start had to refuse what the operator plainly meant."""
+    policies = book(
+        {"vendor:*": {"recovery_cap": 100}, "vendor:google_fit": {"recovery_cap": 600}},
+        RESILIENCE_VENDOR_GOOGLE_FIT_RECOVERY_TIMEOUT="300",
+    )
+    policies.check()
+
+    assert policies.policy_for("vendor:google_fit").recovery_timeout == 300
+    assert policies.policy_for("vendor:google:fit").recovery_timeout == 60
+    assert policies.policy_for("vendor_google_fit").recovery_timeout == 60
+
+
 def test_policies_that_are_no_dict_are_refused() -> None:
     with pytest.raises(PolicyError, match="RESILIENCE must be a dict"):
         book([]).check()  # type: ignore[arg-type]
@@ -238,10 +300,11 @@ def test_start_up_stops_at_a_bad_policy_and_names_the_field(
         ResilienceConfig.create("resilience").ready()
 
 
+@pytest.mark.parametrize("timeout", [2, "soon", None])
 def test_start_up_stops_at_a_store_timeout_that_callers_would_feel(
-    settings: Settings,
+    settings: Settings, timeout: object
 ) -> None:
-    settings.RESILIENCE_STORE_TIMEOUT = 2
+    settings.RESILIENCE_STORE_TIMEOUT = timeout
 
     with pytest.raises(ImproperlyConfigured, match="RESILIENCE_STORE_TIMEOUT"):
         registry.check_settings()
