@@ -160,3 +160,6 @@ def _require_texts(*, reason: str, actor: str) -> None:
     except UnicodeEncodeError:
         msg = "Reason and actor must be text: a byte of them belongs to no character."
         raise ReasonRequiredError(msg) from None
+    if "\0" in reason + actor:
+        msg = "Reason and actor must not hold a NUL: PostgreSQL does not keep it."
+        raise ReasonRequiredError(msg)

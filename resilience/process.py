@@ -231,6 +231,9 @@ class Process:
         mode, reason = known.view.mode, known.view.mode_reason
         if mode is reply.view.mode:
             return reply
+        if reply.transition is not None:
+            # The answer that follows tells of the mode alone.
+            self._unreported.append(reply.transition)
         restored = self._decide(Command(op=Op.RESTORE, mode=mode, reason=reason))
         self._learn(restored, asked_at)
         again = command.op if command.op is Op.ACQUIRE else Op.VIEW
@@ -304,5 +307,5 @@ class Process:
 
 
 def _printable(text: str) -> str:
-    """Return a text that every store can keep; a call's own words may be no text."""
-    return text.encode(errors="replace").decode()
+    """Return a text that every store and table can keep; a call's words may be no text."""
+    return text.encode(errors="replace").decode().replace("\0", "?")

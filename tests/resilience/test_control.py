@@ -82,13 +82,15 @@ def test_without_the_store_nothing_changes_and_the_operator_is_told(
 
 
 @pytest.mark.parametrize(
-    ("actor", "reason"), [("ann", " "), ("", "x"), ("ann", "x" * 501)]
+    ("actor", "reason"),
+    [("ann", " "), ("", "x"), ("ann", "x" * 501), ("ann", "a\0b"), ("a\0b", "x")],
 )
 def test_an_action_needs_a_person_and_a_reason(actor: str, reason: str) -> None:
     with pytest.raises(control.ReasonRequiredError):
         resilience.force_open("kafka", actor=actor, reason=reason)
 
     assert not BreakerMode.objects.exists()
+    assert resilience.get_breaker("kafka").snapshot().mode is Mode.AUTO
 
 
 def test_a_mistyped_name_makes_no_circuit() -> None:

@@ -268,9 +268,12 @@ def test_what_another_circuits_question_restored_is_told_at_once(
     assert told == ["restored"]
 
 
-def test_a_reason_that_is_no_text_is_no_outage_of_the_store(redis_url: str) -> None:
+@pytest.mark.parametrize("reason", ["bad \udcff", "bad \0"])
+def test_a_reason_that_is_no_text_is_no_outage_of_the_store(
+    redis_url: str, reason: str
+) -> None:
     breaker = make_breaker(redis_url)
-    breaker.trip(reason="bad \udcff")
+    breaker.trip(reason=reason)
 
     assert breaker.snapshot().store_up
     assert breaker.snapshot().reason == "bad ?"

@@ -232,6 +232,19 @@ def test_a_failure_that_meets_an_emptied_store_heals_the_mode_too(
     assert harness.look().mode is Mode.OBSERVE
 
 
+def test_a_circuit_tripped_in_an_emptied_store_is_told_beside_the_mode(
+    harness: StoreHarness, store: FlakyStore
+) -> None:
+    breaker = harness.breaker()
+    breaker.operate(action=Action.OBSERVE, actor="ann", reason="new")
+    store.wipe()
+
+    breaker.trip(reason="please wait")
+
+    told = [t.cause for t in harness.observer.transitions]
+    assert told == ["observe", "tripped", "restored"]
+
+
 def test_losing_and_finding_the_store_is_logged_once(
     harness: StoreHarness, store: FlakyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
