@@ -4,7 +4,8 @@ Intake writes a counter in the same transaction as the rows that it counts. The 
 counted independently here. Received = stored + duplicate + rejected, and stored = the
 sum over the states of the deliveries, for each hour and vendor; every event that says
 something new has a message, and so has every change of an alert. What does not add up is
-lost or invented: the imbalance must be 0.
+lost or invented: the imbalance must be 0. What we fetched ourselves is no intake; the
+records that became known in this way are counted apart.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Line:
     """One vendor's deliveries and events, of one hour or of several.
 
     `states` counts deliveries by status, `silent_events` the events that say something
-    new and have no message.
+    new and have no message. `recovered` are records that no webhook brought and
+    reconciliation found, `backfilled` those of a history: each counts once, and not at
+    all when a webhook had said the same.
     """
 
     vendor: str
@@ -44,6 +47,8 @@ class Line:
     rejected: int = 0
     states: Mapping[str, int] = field(default_factory=dict)
     silent_events: int = 0
+    recovered: int = 0
+    backfilled: int = 0
     imbalance: int = 0
 
     @property
@@ -126,13 +131,13 @@ def _hours(
     *, since: datetime, until: datetime, vendor: str
 ) -> dict[tuple[datetime, str], Line]:
     span = {"since": since, "until": until}
-    queries = [_counted(**span), _found(**span), _silent(**span)]
+    queries = [_counted(**span), _found(**span), _silent(**span), _fetched(**span)]
     if vendor:
         queries = [query.filter(vendor=vendor) for query in queries]
     # One statement, so one snapshot: counters and rows of a commit are seen together.
     rows = queries[0].union(*queries[1:], all=True)
     sums: dict[tuple[datetime, str], dict[str, dict[str, int]]] = defaultdict(
-        lambda: {"counted": {}, "found": {}, "silent": {}}
+        lambda: {"counted": {}, "found": {}, "silent": {}, "fetched": {}}
     )
     for source, hour, name, what, n in rows:
         sums[hour, name][source][what] = n
@@ -140,7 +145,11 @@ def _hours(
 
 
 def _line(vendor: str, sources: Mapping[str, Mapping[str, int]]) -> Line:
-    counted, found = sources["counted"], sources["found"]
+    counted, found, fetched = (
+        sources["counted"],
+        sources["found"],
+        sources["fetched"],
+    )
     stored, silent = (
         counted.get(IntakeOutcome.STORED, 0),
         sum(sources["silent"].values()),
@@ -152,6 +161,8 @@ def _line(vendor: str, sources: Mapping[str, Mapping[str, int]]) -> Line:
         rejected=counted.get(IntakeOutcome.REJECTED, 0),
         states=found,
         silent_events=silent,
+        recovered=fetched.get(DeliveryOrigin.RECOVERED, 0),
+        backfilled=fetched.get(DeliveryOrigin.BACKFILL, 0),
         imbalance=abs(stored - sum(found.values())) + silent,
     )
 
@@ -167,6 +178,8 @@ def _sum(vendor: str, lines: Sequence[Line]) -> Line:
         rejected=sum(line.rejected for line in lines),
         states=states,
         silent_events=sum(line.silent_events for line in lines),
+        recovered=sum(line.recovered for line in lines),
+        backfilled=sum(line.backfilled for line in lines),
         imbalance=sum(line.imbalance for line in lines),
     )
 
@@ -197,6 +210,19 @@ def _silent(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
     return (
         silent_events(since=since, until=until)
         .values_list(Value("silent"), TruncHour("created_at"), "vendor", "status")
+        .annotate(n=Count("id"))
+    )
+
+
+def _fetched(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
+    """Count the events that say something new and that no webhook brought, by origin."""
+    return (
+        BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
+        .exclude(status=EventStatus.STALE)
+        .exclude(delivery__origin=DeliveryOrigin.WEBHOOK)
+        .values_list(
+            Value("fetched"), TruncHour("created_at"), "vendor", "delivery__origin"
+        )
         .annotate(n=Count("id"))
     )
 

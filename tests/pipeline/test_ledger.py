@@ -32,6 +32,12 @@ def count(at: Any = NOW, *, outcome: str = "stored", n: int = 1, **more: Any) ->
     )
 
 
+def fetched() -> tuple[int, int]:
+    """Return how many records were recovered and backfilled."""
+    lines = balance().lines
+    return sum(x.recovered for x in lines), sum(x.backfilled for x in lines)
+
+
 def balance(hours: int = 24) -> ledger.Balance:
     return ledger.balance(now=NOW, hours=hours)
 
@@ -79,7 +85,8 @@ def test_vendors_do_not_make_good_for_each_other(world: World) -> None:
 def test_what_we_fetched_ourselves_is_no_intake(world: World) -> None:
     world.carry(says(record()), origin="backfill")
     world.carry(says(record("r2")), origin="recovered")
-    assert balance().imbalance == 0
+    found = balance()
+    assert (found.lines[0].received, found.imbalance) == (0, 0)
 
 
 def test_an_event_without_a_message_is_seen(world: World) -> None:
@@ -119,6 +126,26 @@ def test_rolled_up_hours_say_the_same(world: World) -> None:
     before = balance().hours
     assert ledger.roll_up(before=NOW + 3 * HOUR) == 2
     assert balance().hours == before
+
+
+class TestRecovered:
+    def test_what_no_webhook_brought_counts_once(self, world: World) -> None:
+        world.carry(says(record("r1"), record("r2")), origin="recovered")
+        world.carry(says(record("r3")), origin="backfill")
+        assert fetched() == (2, 1)
+        # Found once more, and brought at last: neither says anything new.
+        world.carry(says(record("r1")), origin="recovered")
+        world.carry(says(record("r2")))
+        assert fetched() == (2, 1)
+        assert OutboxMessage.objects.count() == 3
+
+    def test_what_a_webhook_brought_is_not_recovered(self, world: World) -> None:
+        world.carry(says(record()))
+        world.carry(says(record()), origin="recovered")
+        late = record(stamp=(NOW - HOUR).isoformat(), attributes={"a": 1})
+        world.carry(says(late), origin="recovered")
+        assert fetched() == (0, 0)
+        assert OutboxMessage.objects.count() == 1
 
 
 class TestCheck:
@@ -162,6 +189,11 @@ class TestCommand:
         assert "1 processed" in text
         assert "messages: 1 pending" in text
         assert "Nothing is lost" in text
+
+    def test_it_prints_what_was_recovered(self, world: World) -> None:
+        world.carry(says(record()), origin="recovered")
+        (line,) = [x for x in self.told().splitlines() if "acme" in x]
+        assert line.endswith("recovered 1")
 
     def test_it_names_what_is_missing_and_fails(self, world: World) -> None:
         world.carry(says(record()))

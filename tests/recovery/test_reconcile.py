@@ -9,7 +9,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from auren.celery import app
-from biometrics import alarms, nudges, tasks
+from biometrics import alarms, ledger, nudges, tasks
 from biometrics.connections import registry
 from biometrics.errors import VendorUnavailableError
 from biometrics.models import (
@@ -51,6 +51,12 @@ def silent(vendors: Vendors) -> VendorConnection:
     return settle(vendors)
 
 
+def recovered(vendors: Vendors) -> int:
+    """Return how many records the ledger shows as recovered."""
+    lines = ledger.balance(now=vendors.now(), hours=2).lines
+    return sum(line.recovered for line in lines)
+
+
 class TestReconciliation:
     def test_three_missed_webhooks_are_recovered_once(self, vendors: Vendors) -> None:
         connection = settle(vendors)
@@ -60,8 +66,10 @@ class TestReconciliation:
         assert look(vendors, connection).new == {"daily_sleep": 1, "sleep": 2}
         assert fates() == {("webhook", "processed"), ("recovered", "processed")}
         assert len(published()) == 4
+        assert recovered(vendors) == 3
         assert look(vendors, connection).new == {}
         assert len(published()) == 4
+        assert recovered(vendors) == 3
 
     def test_a_late_webhook_of_a_recovered_record_says_nothing_new(
         self, vendors: Vendors
@@ -73,6 +81,7 @@ class TestReconciliation:
         vendors.run()
         assert WebhookDelivery.objects.get(origin="webhook").status == "processed"
         assert len(published()) == 1
+        assert recovered(vendors) == 1
 
     def test_what_was_changed_back_is_news_again(self, vendors: Vendors) -> None:
         connection = settle(vendors)

@@ -50,7 +50,15 @@ class Command(BaseCommand):
         self.stdout.write("{:<17}{:<12}{:>10}{:>10}{:>10}{:>10}  states".format(*heads))
         for (hour, vendor), line in found.hours.items():
             states = ", ".join(f"{n} {status}" for status, n in line.states.items())
-            mark = f"  imbalance {line.imbalance}" if line.imbalance else ""
+            mark = "".join(
+                f"  {word} {count}"
+                for word, count in (
+                    ("recovered", line.recovered),
+                    ("backfilled", line.backfilled),
+                    ("imbalance", line.imbalance),
+                )
+                if count
+            )
             self.stdout.write(
                 f"{hour:%Y-%m-%d %H:00} {vendor:<12}{line.received:>10}"
                 f"{line.duplicate:>10}{line.rejected:>10}{line.stored:>10}"
