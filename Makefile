@@ -1,7 +1,7 @@
 # The bridge on a machine with Python 3.11 (with venv) and make.
 #   make run     everything in one terminal, with simulated people
 #   make test    the whole test suite
-#   make check   everything that needs no test: lint, types, layers, contract, migrations
+#   make check   everything that needs no test: lint, types, layers, contract, vendors' tables, migrations
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
 
@@ -38,6 +38,7 @@ check: venv
 	$(BIN)/lint-imports
 	$(CHECK_ENV) AUREN_MODE=development DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py contract --check
+	$(CHECK_ENV) $(BIN)/python manage.py coverage --check
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: venv

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, Protocol
 from biometrics.catalogue import Metric
 from biometrics.errors import SignatureError
 from biometrics.vendors.api_spec import ApiSpec
+from biometrics.vendors.coverage import Covered
 from biometrics.vendors.subscriptions import Subscribing
 
 MIB = 1024 * 1024
@@ -335,6 +336,8 @@ class VendorAdapter:
     event_types: ClassVar[frozenset[str]]
     # Notify-only vendors send ids; their documents are fetched before normalising.
     notifies_only: ClassVar[bool] = False
+    # What its tables map, for docs/vendors.md.
+    coverage: ClassVar[tuple[Covered, ...]] = ()
     # Needed by vendors that only notify.
     api: ClassVar[ApiSpec | None] = None
     # Vendors whose data can be listed for a span of time.

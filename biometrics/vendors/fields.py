@@ -16,6 +16,7 @@ import orjson
 from biometrics.catalogue import Metric, plausible
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
 from biometrics.vendors.base import JsonScalar, Problem, ReadingValue, Series
+from biometrics.vendors.coverage import AS_SENT, Covered, times
 
 # Deeper nesting than any vendor sends; a bound keeps hostile bodies cheap.
 _MAX_DEPTH = 64
@@ -176,6 +177,23 @@ def scaled(raw: object, *, metric: Metric, scale: float = 1.0) -> float | None:
         return plausible(metric, round(raw * scale, 9) + 0.0)
     except (OverflowError, ValueError):
         return None
+
+
+def covered(
+    rows: Iterable[Field], *, record_type: str, method: str = AS_SENT
+) -> tuple[Covered, ...]:
+    """Return what a mapping table covers in records of a type."""
+    return tuple(
+        Covered(
+            record_type=record_type,
+            field=row.path,
+            metric=row.metric,
+            method=f"{method}; 0 is missing" if row.zero_is_missing else method,
+            conversion=times(row.scale),
+            context=row.context,
+        )
+        for row in rows
+    )
 
 
 def collect_facts(document: object, rows: Sequence[Fact]) -> Facts:

@@ -132,6 +132,16 @@ class VendorContract(ProofContract):
                 assert understanding == self.adapter.understand(self.stored(case))
                 assert_sound(understanding, now=NOW)
 
+    def test_the_coverage_names_every_metric_that_is_said(self) -> None:
+        said = set()
+        for case in self.cases():
+            for record in self._understand_or_park(self.stored(case)).records:
+                said |= {(record.record_type, one.metric) for one in record.readings}
+                said |= {(record.record_type, one.metric) for one in record.series}
+        covered = {(row.record_type, row.metric) for row in self.adapter.coverage}
+        assert said
+        assert said <= covered
+
     @settings(
         deadline=None,
         max_examples=300,

@@ -33,8 +33,10 @@ from biometrics.vendors.base import (
     Understanding,
     VendorAdapter,
 )
+from biometrics.vendors.coverage import Covered
 from biometrics.vendors.fields import load_envelope, load_object, text
 from biometrics.vendors.healthkit.auto_export import read_export
+from biometrics.vendors.healthkit.coverage import COVERAGE
 from biometrics.vendors.healthkit.harvest import Harvest
 from biometrics.vendors.healthkit.night import HealthKitNights
 from biometrics.vendors.healthkit.records import records_of
@@ -59,6 +61,7 @@ class HealthKit(VendorAdapter):
     slug: ClassVar[str] = "healthkit"
     title: ClassVar[str] = "Apple HealthKit"
     mapping_version: ClassVar[int] = 2
+    coverage: ClassVar[tuple[Covered, ...]] = COVERAGE
     event_types: ClassVar[frozenset[str]] = frozenset({_SYNC, _EXPORT})
     night_pieces: ClassVar[NightPieces | None] = HealthKitNights()
     personal_tokens: ClassVar[bool] = True

@@ -42,6 +42,7 @@ from biometrics.vendors.base import (
     VendorApi,
 )
 from biometrics.vendors.fields import load_envelope, load_object
+from biometrics.vendors.oura.coverage import COVERAGE
 from biometrics.vendors.oura.documents import build_record, deleted_record
 from biometrics.vendors.oura.lists import OuraListing
 from biometrics.vendors.oura.mapping import KINDS
@@ -61,6 +62,7 @@ _LONGEST_CHALLENGE = 1024
 class Oura(VendorAdapter):
     slug = "oura"
     title = "Oura"
+    coverage = COVERAGE
     event_types: ClassVar[frozenset[str]] = frozenset(
         f"{data_type}.{event}"
         for data_type in KINDS

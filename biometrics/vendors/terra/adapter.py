@@ -32,6 +32,7 @@ from biometrics.vendors.base import (
     Understanding,
     VendorAdapter,
 )
+from biometrics.vendors.coverage import Covered
 from biometrics.vendors.fields import load_envelope, load_object, text
 from biometrics.vendors.signatures import (
     check_freshness,
@@ -39,6 +40,7 @@ from biometrics.vendors.signatures import (
     parse_unix,
 )
 from biometrics.vendors.terra.connection import CHANGES, account_of, reference_of
+from biometrics.vendors.terra.coverage import COVERAGE
 from biometrics.vendors.terra.lists import TerraListing
 from biometrics.vendors.terra.records import KINDS
 from biometrics.vendors.terra.roster import TerraRoster
@@ -78,6 +80,7 @@ class Terra(VendorAdapter):
 
     slug: ClassVar[str] = "terra"
     title: ClassVar[str] = "Terra"
+    coverage: ClassVar[tuple[Covered, ...]] = COVERAGE
     topic: ClassVar[str] = "terra-biometric-events"
     event_types: ClassVar[frozenset[str]] = frozenset({*KINDS, "athlete", *CHANGES})
     # https://docs.tryterra.co/reference: no user tokens, the API key opens everything.

@@ -44,6 +44,7 @@ from biometrics.vendors.signatures import (
     matching_secret,
     parse_unix,
 )
+from biometrics.vendors.whoop.coverage import COVERAGE
 from biometrics.vendors.whoop.documents import build_record, deleted_record
 from biometrics.vendors.whoop.lists import WhoopListing
 from biometrics.vendors.whoop.mapping import KINDS
@@ -56,6 +57,7 @@ _SIGNATURE = "x-whoop-signature"
 class Whoop(VendorAdapter):
     slug = "whoop"
     title = "WHOOP"
+    coverage = COVERAGE
     event_types: ClassVar[frozenset[str]] = EVENT_TYPES
     notifies_only = True
     # https://developer.whoop.com/docs/developing/oauth, .../rate-limiting
