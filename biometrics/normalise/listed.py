@@ -11,6 +11,7 @@ from biometrics.errors import UnreadableDeliveryError
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.vendors.base import ConnectionChange, Listed, StoredDelivery
+from biometrics.vendors.fields import load_object
 
 _SUFFIX = ".listed"
 # A change of the connection itself that nobody sent.
@@ -61,14 +62,14 @@ def unpack_change(stored: StoredDelivery) -> ConnectionChange:
 
 def unpack(stored: StoredDelivery) -> Listed:
     """Return what was packed; raises UnreadableDeliveryError."""
-    try:
-        said = orjson.loads(stored.body)
-        return Listed(
-            data_type=said["data_type"],
-            documents=said["documents"],
-            related=said["related"],
-            fetched_at=stored.received_at,
-        )
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        message = "not as listed documents are stored"
-        raise UnreadableDeliveryError(message, field="body") from None
+    said = load_object(stored.body)
+    for name, form in (("data_type", str), ("documents", list), ("related", list)):
+        if not isinstance(said.get(name), form):
+            message = "not as listed documents are stored"
+            raise UnreadableDeliveryError(message, field=name)
+    return Listed(
+        data_type=said["data_type"],
+        documents=said["documents"],
+        related=said["related"],
+        fetched_at=stored.received_at,
+    )

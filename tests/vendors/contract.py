@@ -151,7 +151,7 @@ class VendorContract(ProofContract):
     def test_no_mutation_escapes_or_becomes_a_number(self, data: st.DataObject) -> None:
         case = data.draw(st.sampled_from(self.cases()), label="case")
         try:
-            stored = self.stored(_mutate(case, data))
+            stored = self.stored(mutate(case, data))
         except MalformedPayloadError:
             return
         understanding = self._understand_or_park(stored)
@@ -166,7 +166,7 @@ class VendorContract(ProofContract):
         return Understanding()
 
 
-def _mutate(case: Case, data: st.DataObject) -> Case:
+def mutate(case: Case, data: st.DataObject) -> Case:
     target = data.draw(st.integers(-1, len(case.documents) - 1), label="document")
     if target == -1:
         body = data.draw(mutated(case.body), label="body")
