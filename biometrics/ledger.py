@@ -29,6 +29,9 @@ from biometrics.models import (
 )
 from biometrics.models.events import EventStatus
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus, IntakeOutcome
+from biometrics.models.outbox import MessageStatus
+
+_WAITING = (MessageStatus.PENDING, MessageStatus.IN_BATCH, MessageStatus.PARKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,14 @@ class Line:
 
     @property
     def waiting(self) -> int:
-        """Deliveries that wait for an account, a document or a vendor."""
-        return self.states.get(DeliveryStatus.UNLINKED, 0) + self.states.get(
-            DeliveryStatus.RETRYING, 0
+        """Deliveries that wait for a worker, an account, a document or a vendor."""
+        return sum(
+            self.states.get(status, 0)
+            for status in (
+                DeliveryStatus.PENDING,
+                DeliveryStatus.RETRYING,
+                DeliveryStatus.UNLINKED,
+            )
         )
 
 
@@ -69,8 +77,9 @@ class Balance:
     """The ledger over a period that starts and ends with full hours.
 
     `hours` holds a line for each hour and vendor: what is lost in one hour must not be
-    made good by what is invented in another. `messages` counts by state. `silent_alerts`
-    are alerts that changed without a message.
+    made good by what is invented in another. `messages` counts by state: published in
+    this period, or waiting now. `silent_alerts` are alerts that changed without a
+    message.
     """
 
     since: datetime
@@ -83,6 +92,11 @@ class Balance:
     def imbalance(self) -> int:
         """What cannot be accounted for; 0 or something is wrong."""
         return sum(line.imbalance for line in self.hours.values()) + self.silent_alerts
+
+    @property
+    def total(self) -> Line:
+        """Return one line over all hours and vendors; it names no vendor."""
+        return _sum("", list(self.hours.values()))
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -105,19 +119,13 @@ def balance(*, now: datetime, hours: int) -> Balance:
 def between(*, since: datetime, until: datetime, vendor: str = "") -> Balance:
     """Return the ledger from one full hour to another, of one vendor or of all."""
     with transaction.atomic():
-        messages = (
-            OutboxMessage.objects.filter(created_at__gte=since, created_at__lt=until)
-            .values_list("status")
-            .annotate(n=Count("id"))
-        )
-        alerts = HrvAlert.objects.filter(updated_at__gte=since, updated_at__lt=until)
-        told = OutboxMessage.objects.filter(alert=OuterRef("pk"), created_at__gte=since)
+        silent = silent_alerts(since=since, until=until)
         return Balance(
             since=since,
             until=until,
             hours=_hours(since=since, until=until, vendor=vendor),
-            messages={} if vendor else dict(messages),
-            silent_alerts=0 if vendor else alerts.exclude(Exists(told)).count(),
+            messages={} if vendor else _messages(since=since, until=until),
+            silent_alerts=0 if vendor else silent.count(),
         )
 
 
@@ -125,6 +133,28 @@ def silent_events(*, since: datetime, until: datetime) -> QuerySet[BiometricEven
     """Return the events of a period that say something new and have no message."""
     events = BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
     return events.exclude(status=EventStatus.STALE).filter(messages=None)
+
+
+def silent_alerts(*, since: datetime, until: datetime) -> QuerySet[HrvAlert]:
+    """Return the alerts that changed in a period without a message about it."""
+    told = OutboxMessage.objects.filter(alert=OuterRef("pk"), created_at__gte=since)
+    changed = HrvAlert.objects.filter(updated_at__gte=since, updated_at__lt=until)
+    return changed.exclude(Exists(told))
+
+
+def _messages(*, since: datetime, until: datetime) -> dict[str, int]:
+    """Count what was published in a period, and what waits now however old it is."""
+    published = OutboxMessage.objects.filter(
+        status=MessageStatus.PUBLISHED, published_at__gte=since, published_at__lt=until
+    )
+    counts = dict(
+        OutboxMessage.objects.filter(status__in=_WAITING)
+        .values_list("status")
+        .annotate(n=Count("id"))
+    )
+    if n := published.count():
+        counts[MessageStatus.PUBLISHED] = n
+    return counts
 
 
 def _hours(

@@ -5,19 +5,42 @@ Everything here stays on partial indexes, so it costs the same with a year of hi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q
+from django.core.cache import cache
+from django.db.models import Count, F, Min, Q, Sum
+from django.db.models.functions import TruncMinute
 
-from biometrics.models import HrvAlert, OutboxMessage, ReplayRun, WebhookDelivery
+from biometrics.models import (
+    HrvAlert,
+    IntakeCount,
+    OutboxMessage,
+    ReplayRun,
+    WebhookDelivery,
+)
 from biometrics.models.hrv import AlertStatus
-from biometrics.models.intake import DUE_DELIVERY, DeliveryStatus
+from biometrics.models.intake import DUE_DELIVERY, DeliveryOrigin, DeliveryStatus
 from biometrics.models.outbox import MessageStatus
 from biometrics.models.replay import ReplayState
 
 # Runs go one after the other; who looks at an older one looks again.
 _REPLAYS = 5
 _WAITING_MESSAGE = Q(status=MessageStatus.PENDING)
+# The delay is told of so many records at most, of this time, and is so old at most.
+_TIMED = 500
+_TIMED_SINCE = timedelta(hours=1)
+_TIMED_KEPT_S = 5
+_TIMED_KEY = "webhook-to-kafka"
+# What each of the live numbers says something about.
+_NEEDS = {
+    "deliveries": "biometrics.view_webhookdelivery",
+    "parked": "biometrics.view_webhookdelivery",
+    "outbox": "biometrics.view_outboxmessage",
+    "delay": "biometrics.view_outboxmessage",
+    "alerts": "biometrics.view_hrvalert",
+    "replay": "biometrics.view_replayrun",
+}
 
 
 def queue_depths() -> dict[tuple[str, str], int]:
@@ -98,8 +121,82 @@ def dashboard_numbers(*, now: datetime) -> dict[str, str]:
         "alerts_critical": str(alerts.get("CRITICAL", 0)),
         "alerts_high": str(alerts.get("HIGH", 0)),
         "alerts_medium": str(alerts.get("MEDIUM", 0)),
+        **_delays(now=now),
         **_replay_numbers(),
     }
+
+
+def for_viewer(
+    numbers: Mapping[str, str], *, may: Callable[[str], bool]
+) -> dict[str, str]:
+    """Return those of the dashboard's numbers that somebody may see.
+
+    `may` is asked for permissions by name.
+    """
+    granted = {kind for kind, permission in _NEEDS.items() if may(permission)}
+    return {
+        key: text
+        for key, text in numbers.items()
+        if key == "as_of" or key.partition("_")[0] in granted
+    }
+
+
+def deliveries_per_minute(
+    *, now: datetime, minutes: int
+) -> dict[tuple[str, str], dict[datetime, int]]:
+    """Return what intake answered, by (vendor, outcome) and minute."""
+    since = now.replace(second=0, microsecond=0) - timedelta(minutes=minutes - 1)
+    rows = (
+        IntakeCount.objects.filter(period__gte=since, period__lte=now)
+        .exclude(process="")
+        .annotate(minute=TruncMinute("period"))
+        .values_list("vendor", "outcome", "minute")
+        .annotate(n=Sum("count"))
+    )
+    found: dict[tuple[str, str], dict[datetime, int]] = {}
+    for vendor, outcome, minute, n in rows.order_by("vendor", "outcome"):
+        found.setdefault((vendor, outcome), {})[minute] = n
+    return found
+
+
+def webhook_to_kafka(*, now: datetime) -> tuple[float, float] | None:
+    """Return p50 and p99 in seconds from receipt to Kafka, None where nothing is new.
+
+    Of the newest 500 records of the last hour whose delivery came as a webhook; of what
+    waits now the outbox's age tells.
+    """
+    newest = (
+        OutboxMessage.objects.filter(
+            status=MessageStatus.PUBLISHED,
+            published_at__gte=now - _TIMED_SINCE,
+            event__delivery__origin=DeliveryOrigin.WEBHOOK,
+        )
+        .order_by("-published_at")
+        .values_list(F("published_at") - F("event__delivery__received_at"), flat=True)
+    )
+    took = sorted(age.total_seconds() for age in newest[:_TIMED])
+    if not took:
+        return None
+    return took[len(took) // 2], took[min(len(took) - 1, len(took) * 99 // 100)]
+
+
+def _delays(*, now: datetime) -> dict[str, str]:
+    """Return p50 and p99 as text, at most five seconds old in this process."""
+    told: dict[str, str] | None = cache.get(_TIMED_KEY)
+    if told is None:
+        found = webhook_to_kafka(now=now)
+        told = {
+            "delay_p50": _seconds(found and found[0]),
+            "delay_p99": _seconds(found and found[1]),
+        }
+        cache.set(_TIMED_KEY, told, _TIMED_KEPT_S)
+    return told
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
 def _replay_numbers() -> dict[str, str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import ReadOnlyAdmin, moment
-from biometrics.admin.filters import OpenAlarmFilter
+from biometrics.admin.filters import OpenAlarmFilter, UtcRangeFilter
 from biometrics.models import StaffAlarm
 
 
@@ -17,7 +16,7 @@ class StaffAlarmAdmin(ReadOnlyAdmin[StaffAlarm]):
     """Each stays open until what raised it is well again; nobody closes one by hand."""
 
     list_display = ("raised", "kind", "key", "text", "state")
-    list_filter = (OpenAlarmFilter, ("since", RangeDateTimeFilter))
+    list_filter = (OpenAlarmFilter, ("since", UtcRangeFilter))
     search_fields = ("kind__exact", "key__exact")
     search_help_text = "Kind or key, whole."
     ordering = ("-since",)

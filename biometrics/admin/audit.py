@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import ReadOnlyAdmin, moment, pretty
+from biometrics.admin.filters import UtcRangeFilter
 from biometrics.models import AuditEntry
 
 
@@ -16,7 +16,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     """Acts of people and commands; nobody edits them."""
 
     list_display = ("when", "actor", "verb", "target", "reason")
-    list_filter = (("at", RangeDateTimeFilter),)
+    list_filter = (("at", UtcRangeFilter),)
     search_fields = ("actor__exact", "verb__istartswith", "target__exact")
     search_help_text = "Who, verb or target."
     ordering = ("-at",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -9,25 +10,47 @@ from django.urls import reverse
 from django.utils import timezone
 
 from biometrics import ledger, selectors
+from biometrics.admin import inbox, ledger_page
 from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
 from biometrics.admin.inbox import WORST_FIRST, why
+from biometrics.admin.traffic import traffic
 from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.models import HrvAlert, StaffAlarm, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
 from resilience import get_breaker
 from resilience.control import known_names
 
-_HOURS = 24
+_PAGES = {
+    "ledger": (ledger_page.NAME, ledger_page.PERMISSION, ""),
+    "parked": ("admin:biometrics_parked", "biometrics.view_webhookdelivery", ""),
+    "outbox": (
+        "admin:biometrics_outboxmessage_changelist",
+        "biometrics.view_outboxmessage",
+        "?status__exact=pending",
+    ),
+    "alerts": (inbox.LIST, "biometrics.view_hrvalert", "?status__exact=open"),
+    "breakers": (
+        "admin:resilience_breakermode_changelist",
+        "resilience.view_breakermode",
+        "",
+    ),
+}
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the dashboard's blocks, each only for those who may see its rows."""
     now = timezone.now()
     may = request.user.has_perm
-    context["numbers"] = selectors.dashboard_numbers(now=now)
-    if may("biometrics.view_webhookdelivery"):
-        context["ledger"] = ledger.balance(now=now, hours=_HOURS)
+    context["numbers"] = selectors.for_viewer(
+        selectors.dashboard_numbers(now=now), may=may
+    )
+    context["urls"] = _urls(may)
+    context["sees_nothing"] = not context["urls"]
+    if may(ledger_page.PERMISSION):
+        context["balance"] = ledger.balance(now=now, hours=ledger_page.HOURS)
+        context["ledger_title"] = f"Ledger, last {ledger_page.HOURS} hours"
+        context["traffic"] = traffic(now=now)
         context["deliveries"] = {
             "headers": ["Received (UTC)", "Vendor", "Type", "Status"],
             "rows": [
@@ -39,9 +62,6 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
                 ]
                 for row in WebhookDelivery.objects.order_by("-id")[:8]
             ],
-        }
-        context["urls"] = {
-            "parked": reverse("admin:biometrics_parked"),
         }
     if may("biometrics.view_staffalarm"):
         context["alarms"] = {
@@ -77,3 +97,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "rows": [[s.name, s.state, s.mode] for s in snapshots],
         }
     return context
+
+
+def _urls(may: Callable[[str], bool]) -> dict[str, str]:
+    """Return the pages behind the numbers, of those that this person may open."""
+    return {
+        key: reverse(name) + query
+        for key, (name, permission, query) in _PAGES.items()
+        if may(permission)
+    }

@@ -9,13 +9,15 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
 from biometrics import parked
+from biometrics.admin import ledger_page
 from biometrics.admin.base import (
     NOTHING,
     bullets,
@@ -25,7 +27,7 @@ from biometrics.admin.base import (
     pretty,
     pretty_bytes,
 )
-from biometrics.admin.filters import ErrorCodeFilter, VendorFilter
+from biometrics.admin.filters import ErrorCodeFilter, UtcRangeFilter, VendorFilter
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import HidingAdmin
 from biometrics.admin.trail import curl, trail_of
@@ -58,7 +60,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         ("status", ChoicesDropdownFilter),
         ErrorCodeFilter,
         ("origin", ChoicesDropdownFilter),
-        ("received_at", RangeDateTimeFilter),
+        ("received_at", UtcRangeFilter),
     )
     search_fields = ("trace",)
     search_help_text = "Delivery id, vendor account, trace id or record id, whole."
@@ -102,6 +104,15 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
 
     class Media:
         js = ("biometrics/copy.js",)
+
+    def get_urls(self) -> list[Any]:
+        """Add the ledger's page."""
+        view = self.admin_site.admin_view(self.ledger)
+        return [path("ledger/", view, name="biometrics_ledger"), *super().get_urls()]
+
+    def ledger(self, request: HttpRequest) -> HttpResponse:
+        """Show what came in against what is there."""
+        return ledger_page.show(self, request)
 
     def get_search_results(
         self,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
 from biometrics.catalogue import Metric
 from biometrics.models import WebhookDelivery
@@ -91,3 +92,27 @@ class OpenAlarmFilter(DropdownFilter):
         if not self.value():
             return queryset
         return queryset.filter(cleared_at__isnull=self.value() == "open")
+
+
+class UtcRangeFilter(RangeDateTimeFilter):
+    """From one time to another, both in UTC; a bound that is no time bounds nothing."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep what lies between; the theme's own compares with times without a zone."""
+        for end, lookup in (("from", "gte"), ("to", "lte")):
+            at = self._bound(end)
+            if at is not None:
+                queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": at})
+        return queryset
+
+    def _bound(self, end: str) -> datetime | None:
+        day, time = (
+            self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") or ""
+            for part in (0, 1)
+        )
+        midnight = "00:00:00" if end == "from" else "23:59:59.999999"
+        try:
+            said = datetime.fromisoformat(f"{day} {time or midnight}")
+        except ValueError:
+            return None
+        return said.replace(tzinfo=UTC)

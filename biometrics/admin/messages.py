@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import (
@@ -18,6 +18,7 @@ from biometrics.admin.base import (
     pretty,
     pretty_bytes,
 )
+from biometrics.admin.filters import UtcRangeFilter
 from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import (
     OutboxMessage,
@@ -46,7 +47,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("priority", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", UtcRangeFilter),
     )
     left_out_of_lists = ("value", "headers")
     search_fields = ("ce_id__exact", "subject__exact")

@@ -18,7 +18,8 @@ def navigation(request: HttpRequest) -> list[Item]:
             "Watch",
             _item("Dashboard", "dashboard", "admin:index"),
             _list("Alerts", "ecg_heart", "hrvalert", query="?status__exact=open"),
-            _list("Deliveries", "inbox", "webhookdelivery"),
+            _list("Deliveries", "inbox", "webhookdelivery")
+            | {"active": _on_deliveries},
             _list("People", "group", "subject"),
             _list("Events", "event_note", "biometricevent"),
             _list("Readings", "monitor_heart", "reading"),
@@ -47,6 +48,12 @@ def navigation(request: HttpRequest) -> list[Item]:
         ),
         _group(
             "Prove",
+            _item(
+                "Ledger",
+                "balance",
+                "admin:biometrics_ledger",
+                permission=_may_view("biometrics", "webhookdelivery"),
+            ),
             _list("Messages", "outbox", "outboxmessage"),
             _list("Batches", "deployed_code", "publishbatch"),
             _list("Leases", "key", "shardlease"),
@@ -101,3 +108,10 @@ def _may_see_parked(request: HttpRequest) -> bool:
 def _on_parked(request: HttpRequest) -> bool:
     queues = reverse("admin:biometrics_parkedqueue_changelist")
     return request.path.startswith(queues)
+
+
+def _on_deliveries(request: HttpRequest) -> bool:
+    """Say whether the page is one of deliveries; the ledger lies below their address."""
+    deliveries = reverse("admin:biometrics_webhookdelivery_changelist")
+    is_ledger = request.path == reverse("admin:biometrics_ledger")
+    return request.path.startswith(deliveries) and not is_ledger

@@ -10,12 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
 from biometrics import reasons
 from biometrics.admin import parked_work
 from biometrics.admin.base import ReadOnlyAdmin, link, list_link, moment
+from biometrics.admin.filters import UtcRangeFilter
 from biometrics.admin.parked_work import act_on_queues
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.models import OutboxMessage, ParkedQueue, Subject
@@ -27,7 +28,7 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
     """People whose messages wait for a decision."""
 
     list_display = ("since_utc", "person", "code", "reason", "waiting")
-    list_filter = (("code", ChoicesDropdownFilter), ("since", RangeDateTimeFilter))
+    list_filter = (("code", ChoicesDropdownFilter), ("since", UtcRangeFilter))
     search_fields = ("subject__exact",)
     ordering = ("since",)
     actions = ("fix_messages", "retry_queues", "skip_messages")

@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -24,6 +24,7 @@ from unfold.widgets import (
 
 from biometrics.admin import replay_page
 from biometrics.admin.base import ReadOnlyAdmin, moment
+from biometrics.admin.filters import UtcRangeFilter
 from biometrics.admin.reasons import ReasonForm
 from biometrics.models import ReplayRun
 from biometrics.models.replay import ReplayState
@@ -117,7 +118,7 @@ class ReplayRunAdmin(ReadOnlyAdmin[ReplayRun]):
     list_display = ("created", "chosen", "phase", "progress", "actor")
     list_filter = (
         ("state", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", UtcRangeFilter),
     )
     ordering = ("-id",)
 

@@ -10,6 +10,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth import get_user_model
 
 from biometrics.realtime.broadcast import GROUP
+from biometrics.selectors import for_viewer
 
 _FORBIDDEN = 4403
 _RECHECK_S = 60.0
@@ -19,11 +20,12 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """One browser tab of a staff member. Sends {"numbers": {key: text}}, takes nothing."""
 
     _watch: asyncio.Task[None] | None = None
+    _granted: frozenset[str] = frozenset()
 
     async def connect(self) -> None:
         """Accept staff; accept and close others, so that the browser sees the code."""
         await self.accept()
-        if not await self._is_staff():
+        if not await self._may_watch():
             await self.close(_FORBIDDEN)
             return
         await self.channel_layer.group_add(GROUP, self.channel_name)
@@ -39,22 +41,30 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """Ignore what a browser sends: this socket only shows."""
 
     async def live_numbers(self, message: dict[str, Any]) -> None:
-        """Pass one group message on."""
-        await self.send_json({"numbers": message["numbers"]})
+        """Pass on what this person may see of one group message."""
+        numbers = for_viewer(message["numbers"], may=self._granted.__contains__)
+        await self.send_json({"numbers": numbers})
 
     async def _recheck(self) -> None:
         """Close when the account is gone: the session's user is fixed at connect."""
         while True:
             await asyncio.sleep(_RECHECK_S)
-            if not await self._is_staff():
+            if not await self._may_watch():
                 await self.close(_FORBIDDEN)
                 return
 
-    async def _is_staff(self) -> bool:
+    async def _may_watch(self) -> bool:
+        """Say whether this is staff, and learn what they may see."""
         user = self.scope.get("user")
         if user is None or not user.is_authenticated:
             return False
-        users = get_user_model().objects.filter(
-            pk=user.pk, is_active=True, is_staff=True
-        )
-        return bool(await database_sync_to_async(users.exists)())
+        granted = await database_sync_to_async(_granted_to)(user.pk)
+        self._granted = granted or frozenset()
+        return granted is not None
+
+
+def _granted_to(pk: object) -> frozenset[str] | None:
+    """Return the permissions of a staff member, None for anybody else."""
+    users = get_user_model().objects.filter(pk=pk, is_active=True, is_staff=True)
+    user = users.first()
+    return None if user is None else frozenset(user.get_all_permissions())
