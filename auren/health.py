@@ -84,7 +84,7 @@ def _kafka_well() -> bool:
 
 def _lag_well() -> bool:
     now = timezone.now()
-    oldest = selectors.oldest_due(now=now)
+    oldest = selectors.queues(now=now).oldest
     return all(age is None or age < _LAG_LIMIT for age in oldest.values())
 
 
@@ -120,12 +120,13 @@ class TableCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield queue depths and ages by partial index; cost does not grow with history."""
         now = timezone.now()
+        queues = selectors.queues(now=now)
         depth = GaugeMetricFamily(
             "biobridge_queue_depth",
             "Rows that wait, by queue and status.",
             labels=["queue", "status"],
         )
-        for (queue, status), count in selectors.queue_depths().items():
+        for (queue, status), count in queues.depths.items():
             depth.add_metric([queue, status], count)
         yield depth
         age = GaugeMetricFamily(
@@ -133,7 +134,7 @@ class TableCollector(Collector):
             "Age of the oldest row that is due.",
             labels=["queue"],
         )
-        for queue, oldest in selectors.oldest_due(now=now).items():
+        for queue, oldest in queues.oldest.items():
             age.add_metric([queue], oldest.total_seconds() if oldest else 0.0)
         yield age
         yield from _hrv(rates.summary(now=now))

@@ -457,6 +457,7 @@ UNFOLD = {
         }
     ],
     "STYLES": [lambda _request: static("biometrics/console.css")],
+    "SCRIPTS": [lambda _request: static("biometrics/console.js")],
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

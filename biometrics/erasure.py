@@ -1,7 +1,8 @@
 """Forgetting a person: everything that names or measures them, and a word to consumers.
 
 What stays is a keyed digest for each vendor account, so that nothing creates the person
-again, and the bare rows of their deliveries, so that the ledger still adds up.
+again, the bare rows of their deliveries, so that the ledger still adds up, and who did
+what and when in the audit, under the person's opaque id.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import CharField, F, Q, Value
+from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from biometrics import audit, nudges, outbox
 from biometrics.connections.registry import account_digest
 from biometrics.models import (
+    AuditEntry,
     BiometricEvent,
     DeliveryDocument,
     ErasedAccount,
@@ -27,6 +29,7 @@ from biometrics.models import (
     OutboxMessage,
     Reading,
     ReplayRun,
+    StaffAlarm,
     Subject,
     VendorConnection,
     WebhookDelivery,
@@ -36,6 +39,8 @@ from biometrics.models.keyed import row_in
 from biometrics.models.people import ConnectionStatus
 from biometrics.publishing.envelope import subject_erased_message
 from biometrics.vendors.registry import get_adapter
+
+_ERASED_REASON = "Erased with the person."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ def erase_subject(
     with transaction.atomic():
         connections = _locked(subject_id)
         withdrawn = outbox.withdraw(subject=subject_id)
+        _blank_audit(subject_id, connections)
         erased = Erased(
             connections=len(connections),
             deliveries=_blank_deliveries(connections),
@@ -79,6 +85,10 @@ def erase_subject(
             Q(selection__subject=str(subject_id))
             | Q(selection__account_id__in=[row.account_id for row in connections])
         ).delete()
+        for connection in connections:
+            StaffAlarm.objects.filter(
+                Q(key=str(connection.id)) | Q(key__startswith=f"{connection.id}/")
+            ).delete()
         _delete_connections(connections)
         Subject.objects.filter(id=subject_id).delete()
         shards = outbox.append(
@@ -94,10 +104,36 @@ def erase_subject(
             target=f"subject {subject_id}",
             reason=reason,
             now=now,
-            detail={"deliveries": erased.deliveries, "events": erased.events},
         )
         transaction.on_commit(lambda: nudges.nudge_publishing(shards))
     return erased
+
+
+def preview(*, subject_id: UUID) -> dict[str, int]:
+    """Return by name how many rows an erasure would delete or empty; changes nothing."""
+    accounts = list(
+        VendorConnection.objects.filter(subject_id=subject_id).values_list(
+            "vendor", "account_id"
+        )
+    )
+    mine = {"subject_id": subject_id}
+    return {
+        "Connections, with their tokens": len(accounts),
+        "Deliveries, emptied": _deliveries_of(accounts).count(),
+        "Events": BiometricEvent.objects.filter(**mine).count(),
+        "Readings": Reading.objects.filter(**mine).count(),
+        "HRV nights": HrvNight.objects.filter(**mine).count(),
+        "Alerts": HrvAlert.objects.filter(**mine).count(),
+        "Messages": OutboxMessage.objects.filter(subject=subject_id).count(),
+    }
+
+
+def _deliveries_of(accounts: Sequence[tuple[str, str]]) -> QuerySet[WebhookDelivery]:
+    if not accounts:
+        return WebhookDelivery.objects.none()
+    return WebhookDelivery.objects.filter(
+        row_in(columns=("vendor", "account_id"), keys=accounts)
+    )
 
 
 def _locked(subject_id: UUID) -> list[VendorConnection]:
@@ -114,12 +150,7 @@ def _topics(connections: Sequence[VendorConnection]) -> list[str]:
 
 
 def _blank_deliveries(connections: Sequence[VendorConnection]) -> int:
-    accounts = [(row.vendor, row.account_id) for row in connections]
-    if not accounts:
-        return 0
-    mine = WebhookDelivery.objects.filter(
-        row_in(columns=("vendor", "account_id"), keys=accounts)
-    )
+    mine = _deliveries_of([(row.vendor, row.account_id) for row in connections])
     ids = list(mine.values_list("id", flat=True))
     DeliveryDocument.objects.filter(delivery_id__in=ids).delete()
     return WebhookDelivery.objects.filter(id__in=ids).update(
@@ -135,6 +166,25 @@ def _blank_deliveries(connections: Sequence[VendorConnection]) -> int:
         error="",
         next_attempt_at=None,
     )
+
+
+def _blank_audit(subject_id: UUID, connections: Sequence[VendorConnection]) -> None:
+    """Keep of what was done with this person's data who did what and when, not why.
+
+    Reasons are free text, and what staff found may be said in one.
+    """
+    alerts = HrvAlert.objects.filter(subject_id=subject_id)
+    seen = alerts.values_list("acknowledged_at", flat=True)
+    mine = _deliveries_of([(row.vendor, row.account_id) for row in connections])
+    revealed = AuditEntry.objects.filter(verb="values.reveal")
+    keys = {str(key) for key in mine.values_list("public_id", flat=True)}
+    named = Q(target__in=[f"subject {subject_id}", f"person {subject_id}"])
+    named |= Q(
+        target__in=[str(subject_id), *(f"connection {c.id}" for c in connections)]
+    )
+    named |= Q(target__in=keys & set(revealed.values_list("target", flat=True)))
+    named |= Q(verb="alert.acknowledge", at__in=[at for at in seen if at is not None])
+    AuditEntry.objects.filter(named).update(reason=_ERASED_REASON, detail={})
 
 
 def _delete_connections(connections: Sequence[VendorConnection]) -> None:

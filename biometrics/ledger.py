@@ -147,14 +147,12 @@ def _messages(*, since: datetime, until: datetime) -> dict[str, int]:
     published = OutboxMessage.objects.filter(
         status=MessageStatus.PUBLISHED, published_at__gte=since, published_at__lt=until
     )
-    counts = dict(
-        OutboxMessage.objects.filter(status__in=_WAITING)
-        .values_list("status")
-        .annotate(n=Count("id"))
+    waiting = OutboxMessage.objects.filter(status__in=_WAITING)
+    counts, more = (
+        rows.order_by().values_list("status").annotate(n=Count("id"))
+        for rows in (published, waiting)
     )
-    if n := published.count():
-        counts[MessageStatus.PUBLISHED] = n
-    return counts
+    return dict(counts.union(more, all=True))
 
 
 def _hours(

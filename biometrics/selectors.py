@@ -6,6 +6,7 @@ Everything here stays on partial indexes, so it costs the same with a year of hi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.cache import cache
@@ -27,6 +28,8 @@ from biometrics.models.replay import ReplayState
 # Runs go one after the other; who looks at an older one looks again.
 _REPLAYS = 5
 _WAITING_MESSAGE = Q(status=MessageStatus.PENDING)
+_DELIVERY_STATES = ("pending", "retrying", "unlinked", "parked")
+_MESSAGE_STATES = ("pending", "in_batch", "parked")
 # The delay is told of so many records at most, of this time, and is so old at most.
 _TIMED = 500
 _TIMED_SINCE = timedelta(hours=1)
@@ -43,9 +46,21 @@ _NEEDS = {
 }
 
 
-def queue_depths() -> dict[tuple[str, str], int]:
-    """Return how many rows wait, by (queue, status)."""
-    depths: dict[tuple[str, str], int] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """How many rows wait by (queue, status), and how old the oldest due one is.
+
+    `oldest` is None for a queue in which nothing is due; a delivery that waits for its
+    next attempt is not due before that time.
+    """
+
+    depths: Mapping[tuple[str, str], int]
+    oldest: Mapping[str, timedelta | None]
+
+
+def queues(*, now: datetime) -> Queues:
+    """Count what waits, by one query for each of the two queues."""
+    is_due = DUE_DELIVERY & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
     deliveries = (
         WebhookDelivery.objects.filter(
             DUE_DELIVERY
@@ -53,7 +68,7 @@ def queue_depths() -> dict[tuple[str, str], int]:
             | Q(status=DeliveryStatus.PARKED)
         )
         .values_list("status")
-        .annotate(n=Count("id"))
+        .annotate(n=Count("id"), oldest=Min("received_at", filter=is_due))
     )
     messages = (
         OutboxMessage.objects.filter(
@@ -64,33 +79,16 @@ def queue_depths() -> dict[tuple[str, str], int]:
             ]
         )
         .values_list("status")
-        .annotate(n=Count("id"))
+        .annotate(n=Count("id"), oldest=Min("created_at", filter=_WAITING_MESSAGE))
     )
-    for status in ("pending", "retrying", "unlinked", "parked"):
-        depths["deliveries", status] = 0
-    for status in ("pending", "in_batch", "parked"):
-        depths["messages", status] = 0
-    depths |= {("deliveries", status): n for status, n in deliveries}
-    depths |= {("messages", status): n for status, n in messages}
-    return depths
-
-
-def oldest_due(*, now: datetime) -> dict[str, timedelta | None]:
-    """Return the age of the oldest due row of each queue, None when nothing is due.
-
-    A delivery that waits for its next attempt is not due before that time.
-    """
-    delivery = WebhookDelivery.objects.filter(
-        DUE_DELIVERY,
-        Q(next_attempt_at=None) | Q(next_attempt_at__lte=now),
-    ).aggregate(at=Min("received_at"))["at"]
-    message = OutboxMessage.objects.filter(_WAITING_MESSAGE).aggregate(
-        at=Min("created_at")
-    )["at"]
-    return {
-        "deliveries": now - delivery if delivery else None,
-        "messages": now - message if message else None,
-    }
+    depths = {("deliveries", status): 0 for status in _DELIVERY_STATES}
+    depths |= {("messages", status): 0 for status in _MESSAGE_STATES}
+    oldest: dict[str, timedelta | None] = {}
+    for queue, rows in (("deliveries", list(deliveries)), ("messages", list(messages))):
+        depths |= {(queue, status): n for status, n, _ in rows}
+        first = min((at for _, _, at in rows if at is not None), default=None)
+        oldest[queue] = None if first is None else now - first
+    return Queues(depths=depths, oldest=oldest)
 
 
 def open_alerts() -> dict[str, int]:
@@ -104,8 +102,8 @@ def open_alerts() -> dict[str, int]:
 
 def dashboard_numbers(*, now: datetime) -> dict[str, str]:
     """Return what the dashboard shows live, as text by key."""
-    depths = queue_depths()
-    oldest = oldest_due(now=now)
+    waiting_now = queues(now=now)
+    depths, oldest = waiting_now.depths, waiting_now.oldest
     alerts = open_alerts()
     waiting = depths["messages", "pending"] + depths["messages", "in_batch"]
     return {

@@ -24,6 +24,7 @@ from biometrics.admin.base import (
     first,
     link,
     moment,
+    once,
     pretty,
 )
 from biometrics.admin.hrv_chart import around
@@ -163,6 +164,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         return row.status
 
     @display(description="Person")
+    @once
     def person(self, row: HrvAlert) -> SafeString | str:
         """Link to the person."""
         return link(row.subject)
@@ -193,17 +195,20 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         return said
 
     @display(description="Night")
+    @once
     def its_night(self, row: HrvAlert) -> SafeString | str:
         """Link to the night that was judged."""
         return link(row.hrv_night)
 
     @display(description="Messages")
+    @once
     def its_messages(self, row: HrvAlert) -> SafeString | str:
         """Link to what was handed to Kafka."""
         rows = first(row.messages.order_by("id"))
         return bullets([link(m, f"{m.event_type}: {m.status}") for m in rows])
 
     @display(description="Evidence as stored")
+    @once
     def all_evidence(self, row: HrvAlert) -> SafeString | str:
         """Show everything that led to it."""
         return pretty(row.evidence)
@@ -290,6 +295,7 @@ class HrvNightAdmin(LimitedAdmin[HrvNight]):
         return rows.filter(is_main=True)
 
     @display(description="Person")
+    @once
     def person(self, row: HrvNight) -> SafeString | str:
         """Link to the person."""
         return link(row.subject)
@@ -300,16 +306,19 @@ class HrvNightAdmin(LimitedAdmin[HrvNight]):
         return row.severity
 
     @display(description="From event")
+    @once
     def its_event(self, row: HrvNight) -> SafeString | str:
         """Link to the event that brought it."""
         return link(row.event)
 
     @display(description="Alerts")
+    @once
     def its_alerts(self, row: HrvNight) -> SafeString | str:
         """Link to the alerts that followed."""
         return bullets([link(alert) for alert in first(row.alerts.order_by("night"))])
 
     @display(description="Verdict")
+    @once
     def judged(self, row: HrvNight) -> SafeString | str:
         """Show the engine's output."""
         return pretty(row.verdict)

@@ -6,7 +6,12 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from biometrics.admin.base import ReadOnlyAdmin, moment, pretty
+from biometrics.admin.base import (
+    ReadOnlyAdmin,
+    moment,
+    once,
+    pretty,
+)
 from biometrics.admin.filters import UtcRangeFilter
 from biometrics.models import AuditEntry
 
@@ -29,6 +34,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
         return moment(row.at)
 
     @display(description="Detail")
+    @once
     def more(self, row: AuditEntry) -> SafeString | str:
         """Show what else was noted."""
         return pretty(row.detail)

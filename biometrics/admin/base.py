@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -18,6 +20,8 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 ModelT = TypeVar("ModelT", bound=Model)
+AdminT = TypeVar("AdminT")
+ShownT = TypeVar("ShownT")
 
 NOTHING = "-"
 _PRETTY_LIMIT = 20_000
@@ -81,6 +85,22 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
         opts = self.model._meta  # noqa: SLF001 - Django's own way to the label
         user = request.user
         return bool(user.has_perm(f"{opts.app_label}.change_{opts.model_name}"))
+
+
+def once(
+    show: Callable[[AdminT, ModelT], ShownT],
+) -> Callable[[AdminT, ModelT], ShownT]:
+    """Show a row's field once for each page: the theme asks for it five times."""
+
+    @wraps(show)
+    def kept(self: AdminT, row: ModelT) -> ShownT:
+        shown = row.__dict__.setdefault("_shown", {})
+        if show.__name__ not in shown:
+            shown[show.__name__] = show(self, row)
+        found: ShownT = shown[show.__name__]
+        return found
+
+    return kept
 
 
 def link(target: Model | None, text: object = None) -> SafeString | str:

@@ -75,7 +75,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         }
     if may("biometrics.view_hrvalert"):
         context["limits_of_use"] = LIMITS_OF_USE
-        context["disturbance"] = disturbance(now=now)
+        context["disturbance"] = disturbance(now=now, opened=context["numbers"])
         context["alerts"] = {
             "headers": ["Severity", "Person", "Night", "Why"],
             "rows": [

@@ -24,6 +24,7 @@ from biometrics.admin.base import (
     first,
     link,
     moment,
+    once,
     pretty,
     pretty_bytes,
 )
@@ -132,6 +133,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         """Put the delivery's way, from receipt to Kafka, before its fields."""
         return {"trail": trail_of(row)}
 
+    @once
     def whom(self, row: WebhookDelivery) -> UUID:
         """Return the account's person, or the delivery itself while it has none."""
         subject = VendorConnection.objects.filter(
@@ -167,28 +169,33 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         return f"{row.error_code}: {row.error}"
 
     @display(description="Events")
+    @once
     def its_events(self, row: WebhookDelivery) -> SafeString | str:
         """Link to what it said."""
         events = first(row.events.order_by("created_at"))
         return bullets([link(event) for event in events])
 
     @display(description="Messages")
+    @once
     def its_messages(self, row: WebhookDelivery) -> SafeString | str:
         """Link to what was handed to Kafka because of it."""
         rows = OutboxMessage.objects.filter(event__delivery=row).order_by("id")
         return bullets([link(m, f"{m.event_type}: {m.status}") for m in first(rows)])
 
     @display(description="Headers kept")
+    @once
     def kept_headers(self, row: WebhookDelivery) -> SafeString | str:
         """Show the headers; credentials are never among them."""
         return pretty(row.headers)
 
     @display(description="Body")
+    @once
     def raw_body(self, row: WebhookDelivery) -> SafeString | str:
         """Show the bytes as they were signed."""
         return pretty_bytes(row.body)
 
     @display(description="As a command")
+    @once
     def as_curl(self, row: WebhookDelivery) -> SafeString | str:
         """Show how to send it again; only its sender can sign it."""
         if row.body is None:
@@ -200,6 +207,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         )
 
     @display(description="Fetched documents")
+    @once
     def fetched(self, row: WebhookDelivery) -> SafeString | str:
         """Show what the vendor's API gave for it."""
         return bullets(

@@ -13,6 +13,7 @@ from biometrics.admin.base import (
     link,
     list_link,
     moment,
+    once,
     pretty,
 )
 from biometrics.admin.filters import MetricFilter, VendorFilter
@@ -78,6 +79,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         return f"{row.record_type} {row.action}"
 
     @display(description="Person")
+    @once
     def person(self, row: BiometricEvent) -> SafeString | str:
         """Link to the person."""
         return link(row.subject)
@@ -88,6 +90,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         return row.status
 
     @display(description="From delivery")
+    @once
     def came_from(self, row: BiometricEvent) -> SafeString | str:
         """Link to the delivery."""
         return link(row.delivery)
@@ -108,28 +111,33 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         return moment(row.end)
 
     @display(description="Readings")
+    @once
     def its_readings(self, row: BiometricEvent) -> SafeString | str:
         """Link to the values that hold because of this event."""
         readings = first(row.readings.order_by("metric"))
         return bullets([link(reading, reading.metric) for reading in readings])
 
     @display(description="Messages")
+    @once
     def its_messages(self, row: BiometricEvent) -> SafeString | str:
         """Link to what was handed to Kafka."""
         rows = first(row.messages.order_by("id"))
         return bullets([link(m, f"{m.event_type}: {m.status}") for m in rows])
 
     @display(description="HRV nights")
+    @once
     def its_nights(self, row: BiometricEvent) -> SafeString | str:
         """Link to the night that it judged."""
         return bullets([link(n) for n in first(row.hrv_nights.order_by("night"))])
 
     @display(description="Values that became missing")
+    @once
     def not_understood(self, row: BiometricEvent) -> SafeString | str:
         """Show which fields held no plausible value."""
         return pretty(row.problems)
 
     @display(description="Value as published")
+    @once
     def value(self, row: BiometricEvent) -> SafeString | str:
         """Show the record's value."""
         return pretty(row.data)
@@ -168,6 +176,7 @@ class ReadingAdmin(HidingAdmin[Reading]):
         return f"{row.value:g} {row.unit}"
 
     @display(description="Person")
+    @once
     def person(self, row: Reading) -> SafeString | str:
         """Link to the person."""
         return link(row.subject)
@@ -183,6 +192,7 @@ class ReadingAdmin(HidingAdmin[Reading]):
         return moment(row.end)
 
     @display(description="From event")
+    @once
     def its_event(self, row: Reading) -> SafeString | str:
         """Link to the event that said it."""
         return link(row.event)

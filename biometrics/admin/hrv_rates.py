@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from biometrics import selectors
 from biometrics.admin.base import NOTHING
 from biometrics.alerts import rates
 
@@ -20,7 +19,7 @@ class Row:
     """One severity: how many are open, how often it comes, and how often it may."""
 
     severity: str
-    open: int
+    open: str
     rate: str
     budget: str
 
@@ -35,14 +34,14 @@ class Disturbance:
     often: str
 
 
-def disturbance(*, now: datetime) -> Disturbance:
-    """Count the last 30 nights; at most a minute old."""
-    found, opened = rates.summary(now=now), selectors.open_alerts()
+def disturbance(*, now: datetime, opened: Mapping[str, str]) -> Disturbance:
+    """Count the last 30 nights, at most a minute old; `opened` are the live numbers."""
+    found = rates.summary(now=now)
     return Disturbance(
         rows=[
             Row(
                 severity=severity,
-                open=opened.get(severity, 0),
+                open=opened[f"alerts_{severity.lower()}"],
                 rate=_rate(found, severity),
                 budget=f"up to {_BUDGET[severity]:g}" if severity in _BUDGET else "",
             )

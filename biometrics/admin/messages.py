@@ -15,6 +15,7 @@ from biometrics.admin.base import (
     link,
     list_link,
     moment,
+    once,
     pretty,
     pretty_bytes,
 )
@@ -101,32 +102,38 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
         return f"{row.kafka_partition} @ {row.kafka_offset}"
 
     @display(description="Person")
+    @once
     def person(self, row: OutboxMessage) -> SafeString | str:
         """Link to the person whose id is the key."""
         subject = Subject.objects.filter(pk=row.subject).first()
         return link(subject) if subject else str(row.subject)
 
     @display(description="From event")
+    @once
     def its_event(self, row: OutboxMessage) -> SafeString | str:
         """Link to the event that it tells."""
         return link(row.event)
 
     @display(description="From alert")
+    @once
     def its_alert(self, row: OutboxMessage) -> SafeString | str:
         """Link to the alert that it tells."""
         return link(row.alert)
 
     @display(description="Batch")
+    @once
     def its_batch(self, row: OutboxMessage) -> SafeString | str:
         """Link to the Kafka transaction that held it."""
         return link(row.batch)
 
     @display(description="Headers")
+    @once
     def record_headers(self, row: OutboxMessage) -> SafeString | str:
         """Show the record's headers."""
         return pretty(row.headers)
 
     @display(description="Value")
+    @once
     def record_value(self, row: OutboxMessage) -> SafeString | str:
         """Show the record's value."""
         return pretty_bytes(row.value)

@@ -15,7 +15,13 @@ from unfold.decorators import action, display
 
 from biometrics import reasons
 from biometrics.admin import parked_work
-from biometrics.admin.base import ReadOnlyAdmin, link, list_link, moment
+from biometrics.admin.base import (
+    ReadOnlyAdmin,
+    link,
+    list_link,
+    moment,
+    once,
+)
 from biometrics.admin.filters import UtcRangeFilter
 from biometrics.admin.parked_work import act_on_queues
 from biometrics.admin.reasons import Verb, confirm
@@ -62,6 +68,7 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
         return moment(row.since)
 
     @display(description="Person")
+    @once
     def person(self, row: ParkedQueue) -> SafeString | str:
         """Link to the person."""
         subject = Subject.objects.filter(pk=row.subject).first()
@@ -78,6 +85,7 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
         return reasons.of_queue(row.code).next_step
 
     @display(description="Stuck at")
+    @once
     def stuck_at(self, row: ParkedQueue) -> SafeString | str:
         """Link to the message that was refused."""
         return link(OutboxMessage.objects.filter(pk=row.from_id).first())

@@ -12,18 +12,26 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
 from biometrics import audit
-from biometrics.admin.base import ReadOnlyAdmin, bullets, first, link, list_link, moment
+from biometrics.admin.base import (
+    ReadOnlyAdmin,
+    bullets,
+    first,
+    link,
+    list_link,
+    moment,
+    once,
+)
+from biometrics.admin.erasing import erase
 from biometrics.admin.filters import VendorFilter
-from biometrics.admin.hrv_person import person_context
 from biometrics.admin.inviting import invite
+from biometrics.admin.person_page import page_context
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import reveal
 from biometrics.admin.tuning import PERMISSION as TUNING_PERMISSION
@@ -70,14 +78,11 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         return moment(row.created_at)
 
     @display(description="Connections")
+    @once
     def connected(self, row: Subject) -> SafeString | str:
         """Link to the vendor accounts."""
         rows = first(row.connections.order_by("vendor"))
-        maker = format_html(
-            '<a class="text-link" href="{}">Connect an account</a>',
-            reverse("admin:biometrics_subject_connect", args=[row.pk]),
-        )
-        return bullets([*(link(c, f"{c.vendor}: {c.status}") for c in rows), maker])
+        return bullets([link(c, f"{c.vendor}: {c.status}") for c in rows])
 
     def get_urls(self) -> list[Any]:
         """Add the page that makes connect links."""
@@ -90,6 +95,11 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
                 name="biometrics_subject_tuning",
             ),
             path(
+                "<uuid:object_id>/erase/",
+                self.admin_site.admin_view(self.erase),
+                name="biometrics_subject_erase",
+            ),
+            path(
                 "reveal/<uuid:key>/",
                 self.admin_site.admin_view(self.reveal),
                 name="biometrics_subject_reveal",
@@ -98,8 +108,8 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         return [*routes, *super().get_urls()]
 
     def page_context(self, request: HttpRequest, row: Subject) -> dict[str, Any]:
-        """Put the person's nights before the fields, once revealed."""
-        return person_context(request, row)
+        """Put before the fields whether data flows, and the nights once revealed."""
+        return page_context(request, row)
 
     def reveal(self, request: HttpRequest, key: UUID) -> HttpResponse:
         """Ask why, then show this person's values for a while."""
@@ -111,6 +121,10 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
             raise PermissionDenied
         return tune(self, request, get_object_or_404(Subject, pk=object_id))
 
+    def erase(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Show what would go, then forget the person."""
+        return erase(self, request, get_object_or_404(Subject, pk=object_id))
+
     def connect(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """Make a link through which this person connects an account."""
         if not self.has_operate_permission(request):
@@ -118,6 +132,7 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         return invite(self, request, get_object_or_404(Subject, pk=object_id))
 
     @display(description="Latest alerts")
+    @once
     def last_alerts(self, row: Subject) -> SafeString | str:
         """Link to the latest alerts."""
         alerts = first(row.hrv_alerts.order_by("-night"), 10)
@@ -126,16 +141,16 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         )
 
     @display(description="Alert settings")
-    def alerting(self, row: Subject) -> SafeString:
-        """Say what staff decided for this person, with the page to change it."""
+    @once
+    def alerting(self, row: Subject) -> str:
+        """Say what staff decided for this person."""
         tuning = HrvTuning.objects.filter(pk=row.pk).first()
         said = "as for everybody"
         if tuning is not None:
             said = f"thresholds {tuning.threshold_offset:g} SD lower"
             if tuning.muted_until and tuning.muted_until >= timezone.now().date():
                 said += f", muted until {tuning.muted_until}"
-        url = reverse("admin:biometrics_subject_tuning", args=[row.pk])
-        return format_html('{} <a class="text-link" href="{}">Change</a>', said, url)
+        return said
 
     @display(description="Everything of this person")
     def more(self, row: Subject) -> SafeString | str:
@@ -178,6 +193,7 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
     readonly_fields = fields
 
     @display(description="Person")
+    @once
     def person(self, row: VendorConnection) -> SafeString | str:
         """Link to the person."""
         return link(row.subject)

@@ -23,7 +23,14 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from biometrics.admin.base import NOTHING, ReadOnlyAdmin, link, list_link, moment
+from biometrics.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    link,
+    list_link,
+    moment,
+    once,
+)
 from biometrics.admin.inviting import CopyForm
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.errors import BiometricsError
@@ -260,11 +267,13 @@ class AlertNoticeAdmin(ReadOnlyAdmin[AlertNotice]):
         return moment(row.due_at) if row.status == NoticeStatus.DUE else NOTHING
 
     @display(description="Whom")
+    @once
     def whom(self, row: AlertNotice) -> SafeString | str:
         """Link to the subscription."""
         return link(row.subscription)
 
     @display(description="Alert")
+    @once
     def its_alert(self, row: AlertNotice) -> SafeString | str:
         """Link to the alert."""
         return link(row.alert)

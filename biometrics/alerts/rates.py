@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.cache import cache
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Coalesce
 
 from biometrics.models import HrvAlert, HrvNight
 
 NIGHTS = 30
 # More than so many HIGH or CRITICAL in these nights: raise the person's offset.
 _MOST_HIGH = 2
+_SEVERITIES = ("MEDIUM", "HIGH", "CRITICAL")
 _KEPT_S = 60
 _KEY = "hrv-rates"
 
@@ -48,31 +50,48 @@ def counted(*, now: datetime) -> Rates:
     valued = HrvNight.objects.filter(
         is_main=True, value_ms__isnull=False, night__gte=since
     )
-    # Somebody with a ring and a watch has one night, not two.
-    user_nights = valued.values("subject", "night").distinct().count()
-    nights = valued.aggregate(
-        judged=Count("z1"),
-        low=Count("id", filter=Q(z1__lte=-2)),
-        people=Count("subject", distinct=True),
+    nights = (
+        valued.values("subject")
+        # Somebody with a ring and a watch has one night, not two.
+        .annotate(
+            nights=Count("night", distinct=True),
+            judged=Count("z1"),
+            low=Count("id", filter=Q(z1__lte=-2)),
+        )
+        .aggregate(
+            user_nights=Coalesce(Sum("nights"), 0),
+            all_judged=Coalesce(Sum("judged"), 0),
+            all_low=Coalesce(Sum("low"), 0),
+            people=Count("subject"),
+        )
     )
-    alerts = HrvAlert.objects.filter(night__gte=since)
-    by_severity = dict(alerts.values_list("max_severity").annotate(n=Count("id")))
-    often = (
-        alerts.filter(max_severity__in=["HIGH", "CRITICAL"])
+    alerts = (
+        HrvAlert.objects.filter(night__gte=since)
         .values("subject")
-        .annotate(n=Count("id"))
-        .filter(n__gt=_MOST_HIGH)
-        .count()
+        .annotate(
+            **{
+                severity: Count("id", filter=Q(max_severity=severity))
+                for severity in _SEVERITIES
+            }
+        )
+        .aggregate(
+            often=Count("subject", filter=Q(HIGH__gt=_MOST_HIGH - F("CRITICAL"))),
+            **{
+                f"all_{severity}": Coalesce(Sum(severity), 0)
+                for severity in _SEVERITIES
+            },
+        )
     )
+    user_nights = nights["user_nights"]
     return Rates(
         user_nights=user_nights,
         people=nights["people"],
         per_30_user_nights={
-            severity: _per(by_severity.get(severity, 0) * NIGHTS, user_nights) or 0.0
-            for severity in ("MEDIUM", "HIGH", "CRITICAL")
+            severity: _per(alerts[f"all_{severity}"] * NIGHTS, user_nights) or 0.0
+            for severity in _SEVERITIES
         },
-        low_share=_per(nights["low"], nights["judged"]),
-        often_share=_per(often, nights["people"]),
+        low_share=_per(nights["all_low"], nights["all_judged"]),
+        often_share=_per(alerts["often"], nights["people"]),
     )
 
 

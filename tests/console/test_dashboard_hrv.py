@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from biometrics import selectors
 from biometrics.admin.hrv_rates import disturbance
 from biometrics.models import HrvAlert, HrvNight, Subject
 
@@ -69,7 +70,8 @@ def test_counts_per_30_user_nights_and_shares(admin_client: Client) -> None:
 
 
 def test_without_nights_there_is_no_share(db: None) -> None:
-    found = disturbance(now=timezone.now())
+    numbers = selectors.dashboard_numbers(now=timezone.now())
+    found = disturbance(now=timezone.now(), opened=numbers)
     assert {row.rate for row in found.rows} == {"-"}
     assert found.low_nights.startswith("- of judged nights")
 
