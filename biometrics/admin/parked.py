@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.safestring import SafeString
@@ -54,6 +54,12 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
             *super().get_urls(),
         ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ParkedQueue]:
+        """Bring everybody's label along."""
+        rows: QuerySet[ParkedQueue] = super().get_queryset(request)
+        people = Subject.objects.filter(pk=OuterRef("subject"))
+        return rows.annotate(label=Subquery(people.values("label")[:1]))
+
     def work(self, request: HttpRequest) -> HttpResponse:
         """Show what is stuck, by reason."""
         return parked_work.show(self, request)
@@ -68,11 +74,12 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
         return moment(row.since)
 
     @display(description="Person")
-    @once
     def person(self, row: ParkedQueue) -> SafeString | str:
         """Link to the person."""
-        subject = Subject.objects.filter(pk=row.subject).first()
-        return link(subject) if subject else str(row.subject)
+        label: str | None = row.label  # type: ignore[attr-defined]
+        return (
+            str(row.subject) if label is None else link(Subject(pk=row.subject), label)
+        )
 
     @display(description="Why")
     def why(self, row: ParkedQueue) -> str:

@@ -1,0 +1,1 @@
+"""A month of a large bridge in PostgreSQL, and the time that each page takes over it."""
