@@ -83,7 +83,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
                     link(row, row.severity),
                     row.subject,
                     row.night.isoformat(),
-                    why(row),
+                    why(row, state=row.evidence.get("state")),
                 ]
                 for row in HrvAlert.objects.filter(status=AlertStatus.OPEN)
                 .select_related("subject")

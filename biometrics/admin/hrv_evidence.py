@@ -57,23 +57,24 @@ def evidence_of(alert: HrvAlert) -> Evidence:
     return Evidence(
         figures=_figures(alert, said),
         corroborators=[_corroborator(item) for item in said.get("corroborators", [])],
-        rules=spoke(alert),
+        rules=spoke(alert, state=said.get("state")),
     )
 
 
-def spoke(alert: HrvAlert) -> list[Spoke]:
+def spoke(alert: HrvAlert, *, state: str | None) -> list[Spoke]:
     """Say in words what each of an alert's reason codes means.
 
     Only the ruleset that the alert names may explain it; where its rules are not at
     hand any more the code alone is shown. The severity is the one that the rule was
-    allowed: less than its own while the personal baseline was not known well enough.
+    allowed: less than its own while the baseline, whose `state` the evidence holds, was
+    not ACTIVE.
     """
     named = known_ruleset(alert.ruleset)
     rules: dict[str, AnyRule] = {}
     if named is not None:
         own: tuple[AnyRule, ...] = (*named.rules, *named.absolute, *named.drops)
         rules = {rule.code: rule for rule in own}
-    is_active = alert.evidence.get("state") == "ACTIVE"
+    is_active = state == "ACTIVE"
     found = []
     for code in alert.reasons:
         rule = rules.get(code)

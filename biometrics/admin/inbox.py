@@ -65,9 +65,9 @@ def ordering(request: HttpRequest) -> tuple[object, ...]:
     return ("-raised_at",)
 
 
-def why(alert: HrvAlert) -> str:
+def why(alert: HrvAlert, *, state: str | None) -> str:
     """Return in one line why it was raised, the worst rule, without a measured value."""
-    rules = spoke(alert)
+    rules = spoke(alert, state=state)
     if not rules:
         return "No rule holds any more."
     more = f" (and {len(rules) - 1} more)" if len(rules) > 1 else ""

@@ -19,6 +19,8 @@ from biometrics.admin.hrv_person import person_context
 from biometrics.admin.inbox import age
 from biometrics.admin.reveal import is_revealed
 from biometrics.admin.tuning import PERMISSION as TUNE
+from biometrics.alerts.configured import configured_ruleset
+from biometrics.alerts.rules import assess_level
 from biometrics.catalogue import Metric
 from biometrics.models import Reading, StaffAlarm, Subject, VendorConnection
 from biometrics.models.people import ConnectionStatus
@@ -172,4 +174,9 @@ def _told(row: Reading) -> str:
         minutes = round(row.value / 60)
         return f"{minutes // 60} h {minutes % 60:02} min"
     unit = {"1": "", "{score}": "", "/min": " bpm", "%": " %"}.get(row.unit)
-    return f"{row.value:g}{f' {row.unit}' if unit is None else unit}"
+    said = f"{row.value:g}{f' {row.unit}' if unit is None else unit}"
+    level = assess_level(
+        metric=row.metric, value=row.value, ruleset=configured_ruleset()
+    )
+    # Told here and in the record's headers, never as an alert.
+    return said if level.severity == "NORMAL" else f"{said} ({level.severity})"

@@ -15,7 +15,13 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from biometrics.admin.hrv_chart import around, of_person
-from biometrics.admin.hrv_evidence import AnyRule, evidence_of, in_words, spoke
+from biometrics.admin.hrv_evidence import (
+    AnyRule,
+    Spoke,
+    evidence_of,
+    in_words,
+    spoke,
+)
 from biometrics.admin.inbox import why
 from biometrics.alerts.hrv_1 import HRV_1
 from biometrics.alerts.ruleset import AbsoluteRule, DropRule
@@ -26,10 +32,8 @@ from tests.console.test_pages import page_url
 SERIES = "RMSSD:terra:garmin"
 
 
-def alert(
-    reasons: list[str], *, ruleset: str = "hrv-1", state: str = "ACTIVE"
-) -> HrvAlert:
-    return HrvAlert(reasons=reasons, ruleset=ruleset, evidence={"state": state})
+def rules(*reasons: str, ruleset: str = "hrv-1", state: str = "ACTIVE") -> list[Spoke]:
+    return spoke(HrvAlert(reasons=list(reasons), ruleset=ruleset), state=state)
 
 
 @pytest.fixture
@@ -238,7 +242,7 @@ class TestRulesInWords:
         )
 
     def test_a_ruleset_that_is_not_at_hand_explains_nothing(self) -> None:
-        (one,) = spoke(alert(["M1_z<=-1.5"], ruleset="hrv-2"))
+        (one,) = rules("M1_z<=-1.5", ruleset="hrv-2")
         assert (one.severity, one.words) == ("-", "see ruleset hrv-2")
 
     def test_the_rulesets_at_hand_explain_whatever_is_set_now(
@@ -249,14 +253,14 @@ class TestRulesInWords:
         settings.HRV_RULESET_FILE = str(path)
         settings.HRV_ABSOLUTE_RULES = "off"
         for named in ("hrv-1", "hrv-1+always", "hrv-2", "hrv-2+guarded"):
-            (one,) = spoke(alert(["M1_z<=-1.5"], ruleset=named))
+            (one,) = rules("M1_z<=-1.5", ruleset=named)
             assert one.severity == "MEDIUM", named
 
     def test_a_rule_that_was_capped_counts_as_what_it_was_allowed(self) -> None:
-        (one,) = spoke(alert(["H5_z<=-3.0"], state="PROVISIONAL"))
+        (one,) = rules("H5_z<=-3.0", state="PROVISIONAL")
         assert one.severity == "MEDIUM"
         assert one.words.endswith("no more than MEDIUM until the own baseline is known")
-        (one,) = spoke(alert(["H5_z<=-3.0"], state="ACTIVE"))
+        (one,) = rules("H5_z<=-3.0", state="ACTIVE")
         assert one.severity == "HIGH"
         assert "no more than" not in one.words
 
@@ -267,15 +271,16 @@ class TestRulesInWords:
         self, *, mode: str, severity: str
     ) -> None:
         for state in ("CALIBRATING", "ACTIVE"):
-            (one,) = spoke(
-                alert([f"A_hrv<25_{mode}"], ruleset=f"hrv-1+{mode}", state=state)
-            )
+            (one,) = rules(f"A_hrv<25_{mode}", ruleset=f"hrv-1+{mode}", state=state)
             assert one.severity == severity
 
     def test_the_inbox_names_the_rule_that_made_it_so_severe(self) -> None:
-        both = alert(["M1_z<=-1.5", "A_hrv<25_until_baseline"], state="PROVISIONAL")
-        assert why(both).startswith("below 25 ms, a fixed limit")
-        assert why(both).endswith("(and 1 more)")
+        both = HrvAlert(
+            reasons=["M1_z<=-1.5", "A_hrv<25_until_baseline"], ruleset="hrv-1"
+        )
+        said = why(both, state="PROVISIONAL")
+        assert said.startswith("below 25 ms, a fixed limit")
+        assert said.endswith("(and 1 more)")
 
     def test_an_alert_of_old_has_empty_places(self, world: SimpleNamespace) -> None:
         found = evidence_of(world.hrvalert)

@@ -132,6 +132,29 @@ def test_sleep_and_recovery_are_sent_only_after_a_reveal(
     assert "61 %" in text
 
 
+def test_a_low_sleep_score_says_so_and_raises_no_alert(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    for ago, score in enumerate((69, 70)):
+        Reading.objects.create(
+            event=world.biometricevent,
+            connection=world.vendorconnection,
+            subject=world.subject,
+            record_type="sleep",
+            record_id=f"night-{ago}",
+            metric="sleep_score",
+            value=score,
+            unit="{score}",
+            local_date=timezone.now().date() - timedelta(days=ago),
+            revision_stamp=timezone.now(),
+        )
+    reveal(admin_client, world.subject.pk)
+    text = shown(admin_client, world)
+    assert "69 (MEDIUM)" in text
+    assert "70 (MEDIUM)" not in text
+    assert "It travels with the record and raises no alert." in text
+
+
 @pytest.mark.parametrize(
     ("codename", "page"),
     [
