@@ -47,6 +47,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "rates": {
+        "task": "biometrics.count_hrv_rates",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "notices": {
         "task": "biometrics.notify",
         "schedule": 5.0,

@@ -153,6 +153,7 @@ CELERY_TASK_ROUTES = {
     # It finds what got lost: behind a full queue it would come too late, and expire.
     "biometrics.sweep": {"queue": "auren-urgent"},
     "biometrics.compare_rosters": {"queue": "auren-slow"},
+    "biometrics.count_hrv_rates": {"queue": "auren-slow"},
     "biometrics.recover_due": {"queue": "auren-slow"},
     "biometrics.replay": {"queue": "auren-slow"},
     "biometrics.retain": {"queue": "auren-slow"},

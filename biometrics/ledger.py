@@ -132,7 +132,9 @@ def between(*, since: datetime, until: datetime, vendor: str = "") -> Balance:
 def silent_events(*, since: datetime, until: datetime) -> QuerySet[BiometricEvent]:
     """Return the events of a period that say something new and have no message."""
     events = BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
-    return events.exclude(status=EventStatus.STALE).filter(messages=None)
+    # Not by an outer join: PostgreSQL would read every message there is for it.
+    told = OutboxMessage.objects.filter(event=OuterRef("pk"))
+    return events.exclude(status=EventStatus.STALE).exclude(Exists(told))
 
 
 def silent_alerts(*, since: datetime, until: datetime) -> QuerySet[HrvAlert]:

@@ -14,7 +14,17 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from biometrics import alarms, leases, ledger, metrics, nudges, pipeline, retention
+from biometrics import (
+    alarms,
+    balances,
+    leases,
+    ledger,
+    metrics,
+    nudges,
+    pipeline,
+    retention,
+)
+from biometrics.alerts import rates
 from biometrics.connections import invitations, subscriptions
 from biometrics.notifying import notices
 from biometrics.publishing import relay
@@ -90,7 +100,7 @@ def go_on_with_replays(**_: Any) -> None:
 def check_ledger(**_: Any) -> None:
     """Compare what intake counted with what lies in the tables; alarm staff if not 0."""
     now = timezone.now()
-    imbalance = ledger.balance(now=now, hours=24).imbalance
+    imbalance = balances.count(now=now).imbalance
     metrics.LEDGER_IMBALANCE.set(imbalance)
     if imbalance:
         text = (
@@ -100,6 +110,12 @@ def check_ledger(**_: Any) -> None:
         alarms.sound("ledger", text=text, now=now)
     else:
         alarms.clear("ledger", now=now)
+
+
+@shared_task(name="biometrics.count_hrv_rates")
+def count_hrv_rates(**_: Any) -> None:
+    """Count how often alerts disturb, so that no page has to."""
+    rates.keep(now=timezone.now())
 
 
 @shared_task(name="biometrics.roll_up_counts")

@@ -90,7 +90,7 @@ class BreakerTransitionAdmin(ReadOnlyAdmin):
         ("at", RangeDateTimeFilter),
     )
     list_filter_submit = True
-    list_per_page = 50
+    list_per_page = 25
     list_disable_select_all = True
     ordering = ("-at", "-epoch")
     search_fields = ("breaker", "reason", "actor")

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from biometrics import ledger, selectors
+from biometrics import balances, selectors
 from biometrics.admin import inbox, ledger_page
 from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
@@ -48,8 +48,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["urls"] = _urls(may)
     context["sees_nothing"] = not context["urls"]
     if may(ledger_page.PERMISSION):
-        context["balance"] = ledger.balance(now=now, hours=ledger_page.HOURS)
-        context["ledger_title"] = f"Ledger, last {ledger_page.HOURS} hours"
+        context["balance"], at = balances.recent(now=now)
+        context["ledger_title"] = ledger_page.title(at)
         context["traffic"] = traffic(now=now)
         context["deliveries"] = {
             "headers": ["Received (UTC)", "Vendor", "Type", "Status"],

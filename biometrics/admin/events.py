@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import (
@@ -16,7 +20,7 @@ from biometrics.admin.base import (
     once,
     pretty,
 )
-from biometrics.admin.filters import MetricFilter, VendorFilter
+from biometrics.admin.filters import MetricFilter, UtcRangeFilter, VendorFilter
 from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import BiometricEvent, Reading
 from biometrics.models.events import EventStatus
@@ -39,7 +43,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         VendorFilter,
         ("status", ChoicesDropdownFilter),
         ("action", ChoicesDropdownFilter),
-        ("local_date", RangeDateFilter),
+        ("created_at", UtcRangeFilter),
     )
     left_out_of_lists = ("data", "problems")
     search_fields = ("id__exact", "record_id__exact", "subject__id__exact")
@@ -149,8 +153,8 @@ class ReadingAdmin(HidingAdmin[Reading]):
 
     health_fields = ("amount",)
     list_display = ("local_date", "metric", "unit", "person", "record_type")
-    list_filter = (MetricFilter, ("local_date", RangeDateFilter))
-    search_fields = ("subject__id__exact", "record_id__exact")
+    list_filter = (MetricFilter,)
+    search_fields = ("subject__id__exact", "event__record_id__exact")
     search_help_text = "Person id or vendor record id, whole."
     list_select_related = ("subject",)
     ordering = ("-id",)
@@ -169,6 +173,18 @@ class ReadingAdmin(HidingAdmin[Reading]):
         "others",
     )
     readonly_fields = fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Reading], search_term: str
+    ) -> tuple[QuerySet[Reading], bool]:
+        """Look for a person, else for the record of the reading's event: by an index."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(subject=UUID(term)), False
+        except ValueError:
+            return queryset.filter(event__record_id=term), False
 
     @display(description="Value")
     def amount(self, row: Reading) -> str:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from biometrics import ledger
+from biometrics import balances, ledger
 from biometrics.admin.base import link, list_link
 from biometrics.ledger import Balance, Line
 from biometrics.models import BiometricEvent, HrvAlert, WebhookDelivery
@@ -23,8 +23,6 @@ from biometrics.models.intake import DeliveryOrigin
 
 PERMISSION = "biometrics.view_webhookdelivery"
 NAME = "admin:biometrics_ledger"
-HOURS = 24
-_SPANS = (24, 72, 168)
 _MOST_NAMED = 50
 _AN_HOUR = timedelta(hours=1)
 
@@ -40,12 +38,17 @@ class Hour:
 
 
 def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
-    """Show the ledger of the asked span, what does not add up first."""
+    """Show the ledger of the last day, what does not add up first.
+
+    `?now` counts anew, which takes longer with millions of rows.
+    """
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
-    asked = request.GET.get("hours", "")
-    hours = next((span for span in _SPANS if str(span) == asked), HOURS)
-    balance = ledger.balance(now=timezone.now(), hours=hours)
+    now = timezone.now()
+    if "now" in request.GET:
+        balance, at = balances.count(now=now), now
+    else:
+        balance, at = balances.recent(now=now)
     context = {
         **admin.admin_site.each_context(request),
         "title": "Ledger",
@@ -54,10 +57,8 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         "balance": balance,
         "hours": _hours(balance),
         "unnamed": _unnamed(request, balance) if balance.imbalance else [],
-        "spans": [
-            {"hours": span, "url": f"{reverse(NAME)}?hours={span}", "on": span == hours}
-            for span in _SPANS
-        ],
+        "ledger_title": title(at),
+        "again": f"{reverse(NAME)}?now",
     }
     return TemplateResponse(request, "admin/biometrics/ledger.html", context)
 
@@ -72,6 +73,11 @@ def sentence(balance: Balance) -> str:
         f"{balance.imbalance} cannot be accounted for. The hours that do not add up come"
         " first; compare their rows with what the vendor says that it sent."
     )
+
+
+def title(at: datetime) -> str:
+    """Return the heading of the sums, with the time of the count."""
+    return f"Ledger of {balances.HOURS} hours, counted at {at:%H:%M:%S} UTC"
 
 
 def _hours(balance: Balance) -> list[Hour]:

@@ -19,7 +19,7 @@ from biometrics.admin.base import (
     pretty,
     pretty_bytes,
 )
-from biometrics.admin.filters import UtcRangeFilter
+from biometrics.admin.filters import PublishedFilter
 from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import (
     OutboxMessage,
@@ -48,7 +48,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("priority", ChoicesDropdownFilter),
-        ("created_at", UtcRangeFilter),
+        ("published_at", PublishedFilter),
     )
     left_out_of_lists = ("value", "headers")
     search_fields = ("ce_id__exact", "subject__exact")

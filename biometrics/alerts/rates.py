@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.core.cache import cache
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 
+from biometrics import snapshots
 from biometrics.models import HrvAlert, HrvNight
 
 NIGHTS = 30
@@ -36,11 +37,19 @@ class Rates:
 
 
 def summary(*, now: datetime) -> Rates:
-    """Count, or return what was counted less than a minute ago by this process."""
+    """Return what was counted lately, by beat or by this process; else count."""
     found: Rates | None = cache.get(_KEY)
     if found is None:
-        found = counted(now=now)
+        kept = snapshots.latest(_KEY)
+        found = keep(now=now) if kept is None else Rates(**kept[1])
         cache.set(_KEY, found, _KEPT_S)
+    return found
+
+
+def keep(*, now: datetime) -> Rates:
+    """Count now, and keep it for whoever asks within the next minutes."""
+    found = counted(now=now)
+    snapshots.keep(_KEY, asdict(found), now=now)
     return found
 
 

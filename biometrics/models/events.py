@@ -85,6 +85,16 @@ class BiometricEvent(models.Model):
                     status=EventStatus.CURRENT, record_type__in=["sleep", "samples"]
                 ),
             ),
+            models.Index(
+                fields=["-created_at"],
+                name="event_deleted",
+                condition=models.Q(action=EventAction.DELETED),
+            ),
+            models.Index(
+                fields=["status", "-created_at"],
+                name="event_not_current",
+                condition=models.Q(status__in=["superseded", "stale"]),
+            ),
         ]
 
     def __str__(self) -> str:

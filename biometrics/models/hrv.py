@@ -122,6 +122,18 @@ class HrvNight(models.Model):
                 name="night_counted",
                 condition=models.Q(is_main=True, value_ms__isnull=False),
             ),
+            models.Index(
+                fields=["-night", "-id"],
+                name="night_newest",
+                condition=models.Q(is_main=True),
+            ),
+            models.Index(
+                fields=["severity", "-night", "-id"],
+                name="night_alarming",
+                condition=models.Q(
+                    is_main=True, severity__in=["MEDIUM", "HIGH", "CRITICAL"]
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

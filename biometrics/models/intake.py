@@ -99,6 +99,18 @@ class WebhookDelivery(models.Model):
                 name="delivery_parked",
                 condition=Q(status=DeliveryStatus.PARKED),
             ),
+            # Few rows that staff ask for by the newest: the key of the table leads past
+            # all the others to them.
+            models.Index(
+                fields=["status", "-id"],
+                name="delivery_set_aside",
+                condition=Q(status__in=["ignored", "erased"]),
+            ),
+            models.Index(
+                fields=["origin", "-id"],
+                name="delivery_fetched",
+                condition=Q(origin__in=["backfill", "recovered"]),
+            ),
             models.Index(fields=["received_at"], name="delivery_received"),
             models.Index(
                 fields=["trace"], name="delivery_trace", condition=~Q(trace="")

@@ -130,15 +130,6 @@ def test_the_ledger_is_for_those_who_may_see_deliveries(
     assert bare_client.get(LEDGER).status_code == 403
 
 
-def test_a_longer_span_is_asked_for_in_the_address(
-    admin_client: Client, today: SimpleNamespace
-) -> None:
-    WebhookDelivery.objects.update(received_at=today.at - timedelta(hours=60))
-    assert admin_client.get(LEDGER).context["hours"] == []
-    longer = admin_client.get(LEDGER, {"hours": "72"}).context["hours"]
-    assert [hour.line.imbalance for hour in longer] == [1]
-
-
 def test_the_way_from_webhook_to_kafka_is_timed(
     admin_client: Client, today: SimpleNamespace
 ) -> None:

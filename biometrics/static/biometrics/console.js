@@ -55,12 +55,21 @@
     name(one);
   }
 
+  // The box in which one types to find a group has no name of its own.
+  function nameSearch(box) {
+    if (box.getAttribute("aria-label")) return;
+    const select = box.closest(".select2-container")?.previousElementSibling;
+    const label = select?.labels?.[0];
+    box.setAttribute("aria-label", label ? label.textContent.trim() : "Find");
+  }
+
   function improve() {
     for (const one of document.querySelectorAll("[x-on\\:click]")) reach(one);
     for (const one of document.querySelectorAll("a[href], button")) name(one);
     for (const icon of document.querySelectorAll(".material-symbols-outlined")) {
       if (!icon.dataset.reached) icon.setAttribute("aria-hidden", "true");
     }
+    for (const box of document.querySelectorAll(".select2-search__field")) nameSearch(box);
     document.getElementById("content")?.setAttribute("role", "main");
   }
 

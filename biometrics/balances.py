@@ -1,0 +1,55 @@
+"""The ledger of the last day as it was counted last, at most three minutes ago."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from biometrics import ledger, snapshots
+from biometrics.ledger import Balance, Line
+
+HOURS = 24
+_NAME = "ledger"
+
+
+def count(*, now: datetime) -> Balance:
+    """Count the ledger now, and keep it for those who come next."""
+    balance = ledger.balance(now=now, hours=HOURS)
+    snapshots.keep(_NAME, _to_json(balance), now=now)
+    return balance
+
+
+def recent(*, now: datetime) -> tuple[Balance, datetime]:
+    """Return the last count and its time; it is counted now where there is none."""
+    found = snapshots.latest(_NAME)
+    if found is None:
+        return count(now=now), now
+    at, value = found
+    return _from_json(value), at
+
+
+def _to_json(balance: Balance) -> dict[str, Any]:
+    return {
+        "since": balance.since.isoformat(),
+        "until": balance.until.isoformat(),
+        "hours": [
+            [hour.isoformat(), {**asdict(line), "states": dict(line.states)}]
+            for (hour, _), line in balance.hours.items()
+        ],
+        "messages": dict(balance.messages),
+        "silent_alerts": balance.silent_alerts,
+    }
+
+
+def _from_json(value: dict[str, Any]) -> Balance:
+    return Balance(
+        since=datetime.fromisoformat(value["since"]),
+        until=datetime.fromisoformat(value["until"]),
+        hours={
+            (datetime.fromisoformat(hour), line["vendor"]): Line(**line)
+            for hour, line in value["hours"]
+        },
+        messages=value["messages"],
+        silent_alerts=value["silent_alerts"],
+    )
