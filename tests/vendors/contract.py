@@ -6,6 +6,7 @@ tests come from here.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
-from biometrics.vendors import base
 from biometrics.vendors.base import StoredDelivery, Understanding
 from tests.vendors.deliveries import FIXTURES, NOW, Case, answer
 from tests.vendors.mutations import mutated
@@ -109,7 +109,7 @@ class VendorContract(ProofContract):
         assert tested == self.adapter.event_types
 
     def test_the_sample_of_the_folder_is_a_delivery(self) -> None:
-        folder = Path(base.__file__).parent / self.slug
+        folder = Path(inspect.getfile(type(self.adapter))).parent
         case = Case(name="sample", body=(folder / "sample.json").read_bytes())
         envelope = self.adapter.envelope(
             self.request(case), account_id=self.token_owner

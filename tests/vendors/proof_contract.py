@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from biometrics.vendors.base import Credentials, InboundRequest, VendorAdapter
 from biometrics.vendors.registry import get_adapter
 from tests import signer
 from tests.vendors.deliveries import NOW, SECRET, Case, make_request
-from tests.vendors.vectors import load_vectors
+from tests.vendors.vectors import Vector, load_vectors
 
 _OF_SIGNATURES = frozenset(
     {
@@ -35,13 +35,26 @@ class ProofContract:
         """Return at least one delivery of every event type that the adapter declares."""
         raise NotImplementedError
 
+    @classmethod
+    def adapter_of(cls) -> VendorAdapter:
+        """Return what is tested: the adapter that is registered under the slug."""
+        return get_adapter(cls.slug)
+
     @property
     def adapter(self) -> VendorAdapter:
-        return get_adapter(self.slug)
+        return self.adapter_of()
+
+    def proof(self, body: bytes, *, at: datetime) -> Mapping[str, str]:
+        """Return the headers with which a genuine sender proves a body."""
+        return signer.headers(self.slug, secret=SECRET, body=body, at=at)
+
+    def vectors(self) -> Sequence[Vector]:
+        """Return bodies and headers with the verdict that somebody else's code gave."""
+        return load_vectors(self.slug)
 
     def request(self, case: Case, *, at: datetime = NOW) -> InboundRequest:
         """Return the case as a genuine sender posts it."""
-        proof = signer.headers(self.slug, secret=SECRET, body=case.body, at=at)
+        proof = self.proof(case.body, at=at)
         sent = [*case.headers.items(), *proof.items()]
         return make_request(self.slug, body=case.body, headers=sent)
 
@@ -54,7 +67,7 @@ class ProofContract:
     @classmethod
     def inapplicable(cls) -> frozenset[str]:
         """Name the tests that this vendor's way of proving a sender cannot have."""
-        if get_adapter(cls.slug).personal_tokens:
+        if cls.adapter_of().personal_tokens:
             return _OF_SIGNATURES
         return frozenset({"test_a_personal_token_is_read_once_and_as_sent"})
 
@@ -63,7 +76,7 @@ class ProofContract:
 
     def test_every_vector_gets_its_verdict(self, subtests: pytest.Subtests) -> None:
         self._signed_case()
-        vectors = load_vectors(self.slug)
+        vectors = self.vectors()
         assert vectors
         for vector in vectors:
             headers = [(k.lower(), v) for k, v in vector.headers.items()]
@@ -130,8 +143,7 @@ class ProofContract:
             self.adapter.presented_token(doubled)
 
     def _proof(self) -> list[tuple[str, str]]:
-        body = self.cases()[0].body
-        return list(signer.headers(self.slug, secret=SECRET, body=body, at=NOW).items())
+        return list(self.proof(self.cases()[0].body, at=NOW).items())
 
 
 def _spoilt_headers(

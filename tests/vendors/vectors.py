@@ -23,9 +23,9 @@ class Vector:
     valid: bool
 
 
-def load_vectors(vendor: str | None = None) -> list[Vector]:
-    """Return all vectors, or those of one vendor."""
-    rows = json.loads(_FILE.read_text(encoding="utf-8"))["vectors"]
+def load_vectors(vendor: str | None = None, *, file: Path = _FILE) -> list[Vector]:
+    """Return all vectors of a file, or those of one vendor."""
+    rows = json.loads(file.read_text(encoding="utf-8"))["vectors"]
     vectors = [
         Vector(
             vendor=row["vendor"],

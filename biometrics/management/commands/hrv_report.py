@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="kept in the audit trail")
         parser.add_argument("--days", type=int, default=90, help="calendar nights")
         parser.add_argument(
-            "--series", default="", help="e.g. RMSSD:oura:ring; default: most nights"
+            "--series", default="", help="kind:vendor:device; default: most nights"
         )
         parser.add_argument("--png", type=Path, help="write the chart into this file")
 

@@ -1,0 +1,1 @@
+"""A vendor that does not exist, as docs/adding-a-vendor.md says to add one."""
