@@ -27,9 +27,12 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
 run: venv
 	@exec $(BIN)/python manage.py devstack
 
+# Three processes: half of the tests wait for servers more than they compute.
+TEST_PROCESSES ?= 3
+
 test: venv
-	$(BIN)/pytest
-	$(BIN)/python -m tests.on_postgres
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m tests.on_postgres -n $(TEST_PROCESSES) --dist loadfile
 
 check: venv
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 from prometheus_client.multiprocess import mark_process_dead
 
-from auren import exposition, forks
+from auren import broker, exposition, forks
 from biometrics import stopping
 
 # From SIGTERM on: a batch under way has this long. Below the 15 s after which whoever
@@ -32,6 +32,7 @@ _STOP_S = 11.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
+broker.be_patient()
 app = Celery("auren")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each queue has an exchange of its own: on a shared one a message reaches all of them.

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, Permission
+from pytest_django import DjangoDbBlocker
 
 from auren.devstack.postgres import TemporaryPostgres
 from tests import wire
@@ -58,6 +60,54 @@ def _every_record_is_as_promised() -> Iterator[None]:
         yield
     if watching.found:
         pytest.fail("\n".join(["Records break the contract:", *watching.found[:20]]))
+
+
+@pytest.fixture(scope="session")
+def _shipped_groups(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> dict[str, list[tuple[str, str]]]:
+    """Return what the migrations gave each group, as app labels and code names."""
+    with django_db_blocker.unblock():
+        rows = Group.objects.values_list(
+            "name", "permissions__content_type__app_label", "permissions__codename"
+        )
+        found: dict[str, list[tuple[str, str]]] = {}
+        for name, label, codename in rows:
+            found.setdefault(name, []).append((label, codename))
+    assert found, "the groups of the migrations are missing"
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _a_flush_keeps_the_groups(
+    request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Put back what the migrations stored, once a test has emptied the tables.
+
+    Set up before the database, and so torn down after the flush: tests do not depend
+    on which of them ran in the same process before.
+    """
+    if not _empties_tables(request.node):
+        yield
+        return
+    groups = request.getfixturevalue("_shipped_groups")
+    yield
+    with django_db_blocker.unblock():
+        known = {
+            (label, codename): pk
+            for label, codename, pk in Permission.objects.values_list(
+                "content_type__app_label", "codename", "pk"
+            )
+        }
+        for name, granted in groups.items():
+            group, _ = Group.objects.get_or_create(name=name)
+            group.permissions.set([known[one] for one in granted])
+
+
+def _empties_tables(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    is_marked = marker is not None and bool(marker.kwargs.get("transaction"))
+    return is_marked or "transactional_db" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
