@@ -116,7 +116,6 @@ class _Hand:
     ) -> Iterator[tuple[UUID, Gathered]]:
         """Yield what becomes of each of these nights, with the event behind it."""
         known = [*stored, *(piece.record for piece in self.new)]
-        stamp = max(record.stamp for record in known)
         made: dict[date, list[GatheredNight]] = {}
         for night in self.pieces.nights(known):
             made.setdefault(night.signals.night, []).append(night)
@@ -127,6 +126,10 @@ class _Hand:
             # Samples add to what is known: only a sleep can take a night away.
             if day in made or any(piece.is_sleep for piece in near):
                 cause = (sleeps or own or near)[-1]
+                # Of this night's pieces alone: a newer one of another night must not
+                # make what comes late to this one look old.
+                stamps = [r.stamp for r in known if r.local_date in _beside(day)]
+                stamp = max([*stamps, *(piece.record.stamp for piece in near)])
                 yield (
                     cause.event_id,
                     Gathered(

@@ -18,6 +18,7 @@ from biometrics.models import (
     OutboxMessage,
     Subject,
     VendorConnection,
+    WebhookDelivery,
 )
 from tests.pipeline.world import NOW, World, sent, value
 
@@ -91,6 +92,23 @@ class Phone:
             account=self._account,
         )
         assert delivery.status == "processed", delivery.error
+
+    def keep(
+        self,
+        *records: dict[str, Any],
+        sleep: tuple[dict[str, Any], ...] = (),
+        **columns: Any,
+    ) -> WebhookDelivery:
+        """Store a push without working on it."""
+        self._world.wait(seconds=1)
+        body = {
+            "provider": "apple",
+            "sdkVersion": "0.6.0",
+            "data": {"records": list(records), "sleep": list(sleep)},
+        }
+        return self._world.store(
+            body, vendor="healthkit", account=self._account, **columns
+        )
 
     def nights(self) -> dict[tuple[str, date], float | None]:
         rows = HrvNight.objects.filter(subject=self.subject, is_main=True)
@@ -211,6 +229,20 @@ def test_samples_of_another_day_leave_the_nights_alone(phone: Phone) -> None:
     phone.push(*samples(60, 61, 62), sleep=NIGHT)
     yesterday = TODAY - timedelta(days=1)
     assert phone.nights() == {(SERIES, yesterday): 41, (SERIES, TODAY): 61}
+
+
+def test_a_parked_piece_counts_though_newer_pushes_were_worked_on_together(
+    world: World, phone: Phone
+) -> None:
+    late = phone.keep(sample(60, 4, ago=10), status="parked")
+    phone.keep(*samples(40, 41, 42, ago=10), sleep=(part(-2, 6, ago=10),))
+    phone.keep(*samples(50, 51, 52), sleep=NIGHT)
+    world.run()
+    before = TODAY - timedelta(days=10)
+    assert phone.nights() == {(SERIES, before): 41, (SERIES, TODAY): 51}
+    WebhookDelivery.objects.filter(pk=late.pk).update(status="pending")
+    world.run()
+    assert phone.nights() == {(SERIES, before): 41.5, (SERIES, TODAY): 51}
 
 
 def test_two_people_never_share_their_pieces(world: World, phone: Phone) -> None:
