@@ -128,7 +128,12 @@ class Nights:
                 self._blank(pointer, one)
         if night is None:
             return
-        if not _is_future(night.night, ended=one.record.end, one=one, now=self._now):
+        if not is_future(
+            night=night.night,
+            ended=one.record.end,
+            zone_offset=one.record.zone_offset,
+            now=self._now,
+        ):
             incoming = _cleaned(night, one, ruleset=self._ruleset)
             self._put(night, incoming, one=one)
 
@@ -231,8 +236,12 @@ class Nights:
                 if known is not None and known.night.says_something:
                     self._empty(family, series_id, known.night, one=one)
         for night in gathered.found:
-            if not _is_future(
-                gathered.night, ended=night.ended, one=one, now=self._now
+            # By the sleep's own wall: what completed it may have told another, or none.
+            if not is_future(
+                night=gathered.night,
+                ended=night.ended,
+                zone_offset=night.zone_offset,
+                now=self._now,
             ):
                 incoming = _made(night, gathered, ruleset=self._ruleset)
                 self._put(
@@ -326,14 +335,6 @@ def _made(night: GatheredNight, gathered: Gathered, *, ruleset: Ruleset) -> Nigh
         sleep_s=night.sleep_s,
         record_id=gathered.record_id,
         updated_at=gathered.stamp,
-    )
-
-
-def _is_future(
-    night: date, *, ended: datetime | None, one: Said, now: datetime
-) -> bool:
-    return is_future(
-        night=night, ended=ended, zone_offset=one.record.zone_offset, now=now
     )
 
 

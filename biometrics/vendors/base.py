@@ -280,11 +280,15 @@ class Listing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatheredNight:
-    """A night made of several records; `ended` is the end of the sleep, aware."""
+    """A night made of several records; `ended` is the end of the sleep, aware.
+
+    `zone_offset` is the sleep's own, as in a record: without one `ended` is wall time.
+    """
 
     signals: NightSignals
     sleep_s: float
     ended: datetime
+    zone_offset: str | None
 
 
 class NightPieces(Protocol):

@@ -259,6 +259,24 @@ def test_a_night_that_has_not_ended_yet_is_none(phone: Phone) -> None:
     assert not HrvAlert.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("end", "found"), [(9.0, {}), (7.5, {(SERIES, TODAY): 21})], ids=["has not", "has"]
+)
+def test_a_night_has_ended_by_the_wall_of_its_sleep_whatever_its_samples_tell(
+    phone: Phone, end: float, found: dict[tuple[str, date], float]
+) -> None:
+    phone.push(sleep=(part(-2, end),))
+    # Wall times without an offset: the wall may be anywhere on earth.
+    phone.push(
+        *(
+            {key: v for key, v in one.items() if key != "zoneOffset"}
+            | {key: one[key].rstrip("Z") for key in ("startDate", "endDate")}
+            for one in samples(20, 21, 22)
+        )
+    )
+    assert phone.nights() == found
+
+
 PIECES = [
     *samples(20, 28, 31, 26),
     *samples(50, 51, 52, kind="HeartRateVariabilitySDNN"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -220,6 +221,20 @@ def test_hours_that_two_records_tell_count_once() -> None:
     told = [segment("core", "01:00", "02:40"), segment("asleep", "00:50", "02:30")]
     pushes = [sync(sleep=[one]) for one in told]
     assert night(sync(records=hrv(50, 51, 52, 53)), *pushes) is None
+
+
+def test_hours_that_only_one_of_two_records_tells_count_too() -> None:
+    # Each push says the last hour again and one more: none alone is three hours.
+    parts = [
+        segment("core", f"{hour % 24:02d}:00", f"{(hour + 1) % 24:02d}:00")
+        for hour in range(22, 28)
+    ]
+    pushes = [sync(sleep=list(two)) for two in pairwise(parts)]
+    samples = sync(records=hrv(50, 51, 52, 53))
+    assert all(night(samples, push) is None for push in pushes)
+    said = night(samples, *pushes)
+    assert said is not None
+    assert said.value_ms == 51.5
 
 
 def test_phones_of_two_makers_do_not_share_a_night() -> None:

@@ -7,8 +7,8 @@ tomorrow. A night is therefore made of all that is known of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Literal
 
@@ -24,6 +24,7 @@ from biometrics.vendors.base import (
     Series,
 )
 from biometrics.vendors.healthkit.sleep import GAP, Session
+from biometrics.vendors.times import parse_moment
 
 # The watch measures the wrist's temperature for a night that begins before sleep does.
 _BEFORE = timedelta(hours=2)
@@ -43,16 +44,23 @@ _SAMPLED = (
     Metric.SKIN_TEMPERATURE,
 )
 
+# How a sleep's record names when the sleep itself began and ended.
+_BOUNDS = ("asleep_from", "asleep_to")
+
 # By metric and moment: the local day and the value of a sample.
 _Known = dict[Metric, dict[float, tuple[date, float]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asleep:
-    """One sleep; `seconds` is how much of it the person slept."""
+    """One sleep; `seconds` is how much of it the person slept.
+
+    `zone_offset` is that of its end, None for wall time.
+    """
 
     start: datetime
     end: datetime
+    zone_offset: str | None
     seconds: float
 
     @property
@@ -94,9 +102,8 @@ def asleep_facts(session: Session) -> Mapping[str, JsonScalar]:
     is_local = session.zone_offset is None
     return {
         name: (moment.replace(tzinfo=None) if is_local else moment).isoformat()
-        for name, moment in (
-            ("asleep_from", session.asleep_from),
-            ("asleep_to", session.asleep_to),
+        for name, moment in zip(
+            _BOUNDS, (session.asleep_from, session.asleep_to), strict=True
         )
     }
 
@@ -113,7 +120,10 @@ def _nights(pieces: Sequence[Record], *, brand: str) -> Iterator[GatheredNight]:
             signals = _signals(sleep, known, brand=brand)
             if signals is not None:
                 yield GatheredNight(
-                    signals=signals, sleep_s=sleep.seconds, ended=sleep.end
+                    signals=signals,
+                    sleep_s=sleep.seconds,
+                    ended=sleep.end,
+                    zone_offset=sleep.zone_offset,
                 )
 
 
@@ -146,26 +156,21 @@ def _signals(sleep: _Asleep, known: _Known, *, brand: str) -> NightSignals | Non
 def _sleeps(pieces: Iterable[Record]) -> Iterator[_Asleep]:
     """Join the sleeps that were told in parts.
 
-    Where two records tell of the same hours the longer one counts, never both.
+    Hours that two records tell of count once, and all of what only one of them tells.
     """
     told = [one for piece in pieces if (one := _asleep(piece)) is not None]
     joined: list[_Asleep] = []
     for one in sorted(told, key=lambda sleep: (sleep.start, sleep.end, sleep.seconds)):
         # Overlapping tellings first, then what lies close together.
         if joined and one.start < joined[-1].end:
-            joined[-1] = _Asleep(
-                start=joined[-1].start,
-                end=max(joined[-1].end, one.end),
-                seconds=max(joined[-1].seconds, one.seconds),
-            )
+            joined[-1] = _both(joined[-1], one)
         else:
             joined.append(one)
     sleep: _Asleep | None = None
     for one in joined:
         if sleep is not None and one.start <= sleep.end + GAP:
-            sleep = _Asleep(
-                start=sleep.start, end=one.end, seconds=sleep.seconds + one.seconds
-            )
+            seconds = sleep.seconds + one.seconds
+            sleep = replace(one, start=sleep.start, seconds=seconds)
             continue
         if sleep is not None:
             yield sleep
@@ -174,21 +179,31 @@ def _sleeps(pieces: Iterable[Record]) -> Iterator[_Asleep]:
         yield sleep
 
 
+def _both(first: _Asleep, second: _Asleep) -> _Asleep:
+    """Return two overlapping sleeps as one; `first` began first.
+
+    How much of the shared hours was slept is not told apart: no more is counted than
+    both must have seen, and no less than either saw.
+    """
+    shared = (min(first.end, second.end) - second.start).total_seconds()
+    return replace(
+        max(first, second, key=lambda sleep: sleep.end),
+        start=first.start,
+        seconds=max(
+            first.seconds, second.seconds, first.seconds + second.seconds - shared
+        ),
+    )
+
+
 def _asleep(piece: Record) -> _Asleep | None:
-    start, end = (_moment(piece, name) for name in ("asleep_from", "asleep_to"))
+    start, end = (parse_moment(piece.attributes.get(n)) for n in _BOUNDS)
     said = {reading.metric: reading.value for reading in piece.readings}
     seconds = said.get(Metric.SLEEP_DURATION)
     if piece.record_type != "sleep" or not start or not end or seconds is None:
         return None
-    return _Asleep(start=start, end=end, seconds=seconds)
-
-
-def _moment(piece: Record, name: str) -> datetime | None:
-    text = piece.attributes.get(name)
-    if not isinstance(text, str):
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return _Asleep(
+        start=start.at, end=end.at, zone_offset=end.zone_offset, seconds=seconds
+    )
 
 
 def _samples(pieces: Iterable[Record]) -> _Known:
