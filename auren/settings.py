@@ -239,6 +239,7 @@ if AUREN_MODE == "development":
     # The fake vendors speak plain HTTP; oauthlib refuses that everywhere else.
     os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
 AIOHTTP_CONNECTOR_LIMIT = env.integer("AIOHTTP_CONNECTOR_LIMIT", 200, low=1)
+VENDOR_LIMIT_FACTOR = env.number("VENDOR_LIMIT_FACTOR", 1.0, low=0.001, high=1000)
 VENDOR_TIMEOUT_S = env.number("VENDOR_TIMEOUT_S", 10.0, low=0.1, high=120)
 
 # ── Mail: only connect links, and only where a server is named ───────────────

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, Permission
 from pytest_django import DjangoDbBlocker
 
 from auren.devstack.postgres import TemporaryPostgres
+from biometrics.connections import pacing
 from tests import wire
 from tests.databases import migrate
 
@@ -60,6 +61,13 @@ def _every_record_is_as_promised() -> Iterator[None]:
         yield
     if watching.found:
         pytest.fail("\n".join(["Records break the contract:", *watching.found[:20]]))
+
+
+@pytest.fixture(autouse=True)
+def _no_vendor_is_left_alone() -> Iterator[None]:
+    """Let no test wait for what a vendor asked of another one."""
+    yield
+    pacing.forget()
 
 
 @pytest.fixture(scope="session")

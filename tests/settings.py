@@ -15,6 +15,8 @@ _DEFAULTS = {
     # Refused at once: a test that needs a server asks for the fixture.
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    # Without Redis each process has a small share; tests that are about it lower this.
+    "VENDOR_LIMIT_FACTOR": "1000",
     "AUREN_TOKEN_KEYS": "Zm9yLXRlc3RzLW9ubHktMDEyMzQ1Njc4OS0wMTIzNDU=",
     "AUREN_OURA_CLIENT_ID": "oura-client",
     "AUREN_OURA_CLIENT_SECRET": "oura-client-secret",

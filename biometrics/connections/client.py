@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import aiohttp
 from django.conf import settings
 
 from biometrics import metrics
+from biometrics.connections import pacing
 from biometrics.connections.access import application_headers, base_of
 from biometrics.connections.answers import error_of
 from biometrics.connections.grants import Grant, grant_of
@@ -20,6 +22,7 @@ from biometrics.errors import (
     AnswerTooLargeError,
     ConfigurationError,
     VendorError,
+    VendorLimitedError,
     VendorRefusedError,
     VendorUnavailableError,
 )
@@ -36,6 +39,8 @@ _MAX_ANSWER = 16 * 1024 * 1024
 _CONNECT_S = 5.0
 # Renewed ahead of time, so that a call under way does not outlive its token.
 _RENEW_AHEAD_S = 60.0
+# How long one is left alone after a 429 that does not say.
+_HOLD_S = 5.0
 
 
 class VendorSession:
@@ -100,10 +105,13 @@ async def open_session(*, now: Callable[[], datetime]) -> AsyncIterator[VendorSe
 class _GuardedApi:
     """Calls of one vendor's API, each guarded by its breaker."""
 
-    def __init__(self, *, session: VendorSession, slug: str, spec: ApiSpec) -> None:
+    def __init__(
+        self, *, session: VendorSession, slug: str, spec: ApiSpec, account: str
+    ) -> None:
         self._session = session
         self._slug = slug
         self._spec = spec
+        self._account = account
         self._base = base_of(slug=slug, spec=spec)
 
     async def _request(
@@ -125,6 +133,7 @@ class _GuardedApi:
                 retry_after=error.retry_after,
             ) from error
         try:
+            await self._pace(params or {})
             response = await self._exchange(path, params, headers=headers)
         except VendorError as error:
             self._count(type(error).__name__)
@@ -137,6 +146,20 @@ class _GuardedApi:
         await permit.asettle(None)
         self._count("ok" if response.status == 200 else "not_found")
         return response
+
+    async def _pace(self, params: Mapping[str, str]) -> None:
+        """Take what a call costs of the vendor's limits; it is not made without."""
+        wait = await asyncio.to_thread(
+            pacing.take,
+            slug=self._slug,
+            account=self._account,
+            limits=self._spec.limits,
+            params=params,
+            now=self._session.now(),
+        )
+        if wait is not None:
+            message = "The vendor's limits leave no room for another call now."
+            raise VendorLimitedError(message, retry_after=wait)
 
     async def _exchange(
         self,
@@ -159,6 +182,8 @@ class _GuardedApi:
                     shared_limit=self._spec.shared_limit,
                     now=self._session.now(),
                 )
+                if response.status == 429:
+                    await self._hold(error)
                 if error is not None:
                     raise error
                 body = await _read(response)
@@ -169,6 +194,18 @@ class _GuardedApi:
             raise VendorUnavailableError(message) from error
         return ApiResponse(
             url=path, status=response.status, body=body, fetched_at=started_at
+        )
+
+    async def _hold(self, error: VendorError | None) -> None:
+        """Have every process leave alone what the vendor limits, for as long as it says."""
+        account = self._account if isinstance(error, VendorLimitedError) else None
+        wish = getattr(error, "retry_after", None) or _HOLD_S
+        await asyncio.to_thread(
+            pacing.hold,
+            slug=self._slug,
+            account=account,
+            seconds=wish,
+            now=self._session.now(),
         )
 
     def _count(self, outcome: str) -> None:
@@ -186,7 +223,10 @@ class _ApplicationApi(_GuardedApi):
         spec: ApiSpec,
         always: Mapping[str, str],
     ) -> None:
-        super().__init__(session=session, slug=slug, spec=spec)
+        named = spec.keys.account_parameter if spec.keys else ""
+        super().__init__(
+            session=session, slug=slug, spec=spec, account=always.get(named, "")
+        )
         self._always = always
         self._headers = application_headers(slug=slug, spec=spec)
 
@@ -219,7 +259,9 @@ class _ConnectionApi(_GuardedApi):
         spec: ApiSpec,
         connection: VendorConnection,
     ) -> None:
-        super().__init__(session=session, slug=slug, spec=spec)
+        super().__init__(
+            session=session, slug=slug, spec=spec, account=connection.account_id
+        )
         self._connection = connection
 
     async def get(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from biometrics.vendors.subscriptions import Call
 
@@ -72,13 +72,28 @@ class ApplicationKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """A limit that the vendor publishes: `amount` in any `window_s` seconds.
+
+    `each` says whose it is. `cost` says what a call with these parameters takes of it;
+    without, each call takes one.
+    """
+
+    amount: int
+    window_s: int
+    each: Literal["application", "account"] = "application"
+    cost: Callable[[Mapping[str, str]], int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSpec:
     """Where a vendor's API is and how it is opened.
 
     `base` is what AUREN_<SLUG>_API_BASE replaces. Calls go to base + `prefix` + path.
     Grants are renewed at base + `token_path`, with `refresh_fields` in the form beside
     the usual four; a vendor with `keys` has none. `shared_limit` says that a 429 always
-    speaks of the application, never of one person.
+    speaks of the application, never of one person. `limits` are kept by all processes
+    together, so that the vendor has none to refuse.
     """
 
     base: str
@@ -86,5 +101,6 @@ class ApiSpec:
     prefix: str = ""
     refresh_fields: Mapping[str, str] = field(default_factory=dict)
     shared_limit: bool = False
+    limits: tuple[RateLimit, ...] = ()
     keys: ApplicationKeys | None = None
     consent: ConsentSpec | HostedConsent | None = None

@@ -202,6 +202,9 @@ class TestTrouble:
         for n in range(7):
             vendor_server.plan(f"/doc/{n}", Planned(status=429))
             run(world, notify(world, f"/doc/{n}"))
+            # Each time after this person has been left alone for a while.
+            world.wait(seconds=10)
+        assert len(vendor_server.calls) >= 7
         vendor_server.says("/doc/9", DOCUMENT)
         assert run(world, notify(world, "/doc/9")).status == "processed"
 

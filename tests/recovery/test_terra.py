@@ -158,6 +158,7 @@ class TestHistory:
         assert connection.backfill_due_at is not None
         vendors.world.faults.clear()
         before = vendors.world.vendors["terra"].requests.copy()
+        vendors.shift += timedelta(seconds=300)
         VendorConnection.objects.update(backfill_due_at=vendors.now())
         history(vendors, connection)
         asked = vendors.world.vendors["terra"].requests - before

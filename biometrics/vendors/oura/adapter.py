@@ -26,7 +26,7 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorUnavailableError,
 )
-from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
+from biometrics.vendors.api_spec import ApiSpec, ConsentSpec, RateLimit
 from biometrics.vendors.base import (
     Action,
     ApiResponse,
@@ -74,6 +74,8 @@ class Oura(VendorAdapter):
     api = ApiSpec(
         base="https://api.ouraring.com",
         token_path="/oauth/token",  # noqa: S106
+        # Of each token there is a limit too, but no number of it is published.
+        limits=(RateLimit(amount=5000, window_s=300),),
         consent=ConsentSpec(
             base="https://cloud.ouraring.com",
             path="/oauth/authorize",

@@ -21,7 +21,7 @@ from biometrics.errors import (
     SignatureError,
     UnreadableDeliveryError,
 )
-from biometrics.vendors.api_spec import ApiSpec, ApplicationKeys
+from biometrics.vendors.api_spec import ApiSpec, ApplicationKeys, RateLimit
 from biometrics.vendors.base import (
     Credentials,
     Envelope,
@@ -41,7 +41,7 @@ from biometrics.vendors.signatures import (
 )
 from biometrics.vendors.terra.connection import CHANGES, account_of, reference_of
 from biometrics.vendors.terra.coverage import COVERAGE
-from biometrics.vendors.terra.lists import TerraListing
+from biometrics.vendors.terra.lists import TerraListing, days_asked
 from biometrics.vendors.terra.records import KINDS
 from biometrics.vendors.terra.roster import TerraRoster
 from biometrics.vendors.terra.said import data_of, profile_of
@@ -90,6 +90,10 @@ class Terra(VendorAdapter):
         keys=ApplicationKeys(
             headers={"dev-id": "dev_id", "x-api-key": "api_key"},
             account_parameter="user_id",
+        ),
+        # Counted in days of data that are asked for, not in calls.
+        limits=(
+            RateLimit(amount=6000, window_s=3600, each="account", cost=days_asked),
         ),
         consent=TerraWidget(),
     )

@@ -26,7 +26,7 @@ from biometrics.vendors.fields import dig, text
 from biometrics.vendors.listing import document_of
 from biometrics.vendors.terra.records import KINDS
 from biometrics.vendors.terra.said import data_of, profile_of
-from biometrics.vendors.times import parse_moment
+from biometrics.vendors.times import parse_day, parse_moment
 
 _RECORD_TYPES: Mapping[str, str] = {
     **{data_type: kind.record_type for data_type, kind in KINDS.items()},
@@ -109,6 +109,14 @@ async def _by_day(
         if until == last:
             return
         day = until
+
+
+def days_asked(params: Mapping[str, str]) -> int:
+    """Return for how many days of data a call asks, both ends included."""
+    since, until = (parse_day(params.get(name)) for name in ("start_date", "end_date"))
+    if since is None or until is None:
+        return 0
+    return max((until - since).days + 1, 0)
 
 
 def _span(since: date, until: date) -> dict[str, str]:

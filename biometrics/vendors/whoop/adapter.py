@@ -24,7 +24,7 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorUnavailableError,
 )
-from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
+from biometrics.vendors.api_spec import ApiSpec, ConsentSpec, RateLimit
 from biometrics.vendors.base import (
     Action,
     ApiResponse,
@@ -67,6 +67,10 @@ class Whoop(VendorAdapter):
         token_path="/oauth/oauth2/token",  # noqa: S106
         refresh_fields={"scope": "offline"},
         shared_limit=True,
+        limits=(
+            RateLimit(amount=100, window_s=60),
+            RateLimit(amount=10_000, window_s=86_400),
+        ),
         consent=ConsentSpec(
             base="https://api.prod.whoop.com",
             path="/oauth/oauth2/auth",
