@@ -204,6 +204,7 @@ def _delete_connections(connections: Sequence[VendorConnection]) -> None:
         if former is None:
             mine.delete()
         else:
+            connection.sessions.all().delete()
             mine.update(
                 subject_id=former,
                 account_id=f"erased:{connection.id}",

@@ -32,6 +32,10 @@ class ForbiddenAccountError(WebhookError):
     """A genuine credential that speaks for another person (403)."""
 
 
+class UnknownAccountError(WebhookError):
+    """A genuine application that names a person whom nobody connected (404)."""
+
+
 class UnknownVendorError(BiometricsError):
     """No adapter is registered under this slug (404)."""
 

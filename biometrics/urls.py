@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from biometrics import connect_views
+from biometrics import connect_views, session_views
 from biometrics.vendors.registry import all_adapters
 from biometrics.views import WebhookView
 
@@ -24,6 +24,17 @@ urlpatterns = [
         path(f"{alias}{slash}", _view, {"vendor": adapter.slug})
         for adapter in all_adapters()
         for alias in adapter.url_aliases
+        for slash in ("", "/")
+    ),
+    *(
+        path(f"{route}{slash}", view, {"vendor": adapter.slug})
+        for adapter in all_adapters()
+        if adapter.token_routes is not None
+        for route, view in (
+            (adapter.token_routes.issue, session_views.issue),
+            (adapter.token_routes.refresh, session_views.refresh),
+            (adapter.token_routes.revoke, session_views.revoke),
+        )
         for slash in ("", "/")
     ),
 ]

@@ -215,6 +215,9 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
             )
             if value
         ]
+        sessions = row.sessions.count()
+        if sessions:
+            held.append(f"{sessions} phone sessions (hashes only)")
         return ", ".join(held) or "none"
 
     @display(description="Access token runs out (UTC)")

@@ -133,13 +133,14 @@ def add_connection(
 def issue_personal_token(*, subject: Subject, vendor: str) -> str:
     """Return a new token that speaks for this person; an older one ends.
 
-    Only its digest is kept, so this is the one time that it can be read.
+    So do the sessions of phones: a new token is asked for when one was lost. Only its
+    digest is kept, so this is the one time that it can be read.
     """
     if not get_adapter(vendor).personal_tokens:
         message = f"{vendor} proves its senders by a signing secret, not by tokens."
         raise LinkError(message)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    VendorConnection.objects.update_or_create(
+    connection, _ = VendorConnection.objects.update_or_create(
         vendor=vendor,
         account_id=str(subject.id),
         defaults={
@@ -150,6 +151,7 @@ def issue_personal_token(*, subject: Subject, vendor: str) -> str:
             "personal_token_sha256": hashlib.sha256(token.encode()).hexdigest(),
         },
     )
+    connection.sessions.all().delete()
     release_linked(accounts=[(vendor, str(subject.id))])
     return token
 
@@ -171,6 +173,7 @@ def revoke(*, connection_id: int, reason: str) -> VendorConnection:
         connection.access_token = connection.refresh_token = None
         connection.token_expires_at = connection.personal_token_sha256 = None
         connection.save()
+        connection.sessions.all().delete()
     return connection
 
 

@@ -67,6 +67,10 @@ SELECT public_id::text FROM fresh
 _ACCOUNT = """
 SELECT account_id FROM biometrics_vendorconnection
 WHERE personal_token_sha256 = %(sha256)s AND status <> 'revoked'
+UNION ALL
+SELECT c.account_id FROM biometrics_phonesession s
+JOIN biometrics_vendorconnection c ON c.id = s.connection_id
+WHERE s.access_sha256 = %(sha256)s AND s.access_until > now() AND c.status <> 'revoked'
 """
 _COLUMNS = (
     "vendor",

@@ -77,7 +77,7 @@ class IntakeStore(Protocol):
         ...
 
     async def account_of_token(self, sha256: str) -> str | None:
-        """Return the account that a personal token is bound to.
+        """Return the account of a personal token, or of a phone's that has not run out.
 
         Raises StoreUnavailableError.
         """

@@ -30,7 +30,12 @@ DO UPDATE SET count = count + excluded.count
 """
 _ACCOUNT = """
 SELECT account_id FROM biometrics_vendorconnection
-WHERE personal_token_sha256 = ? AND status <> 'revoked'
+WHERE personal_token_sha256 = :sha256 AND status <> 'revoked'
+UNION ALL
+SELECT c.account_id FROM biometrics_phonesession s
+JOIN biometrics_vendorconnection c ON c.id = s.connection_id
+WHERE s.access_sha256 = :sha256 AND c.status <> 'revoked'
+  AND julianday(s.access_until) > julianday('now')
 """
 
 
@@ -140,7 +145,7 @@ class SqliteIntakeStore:
 
     def _account(self, sha256: str) -> str | None:
         try:
-            found = self._connected().execute(_ACCOUNT, (sha256,)).fetchone()
+            found = self._connected().execute(_ACCOUNT, {"sha256": sha256}).fetchone()
         except sqlite3.Error as error:
             raise StoreUnavailableError("The database is away.") from error
         return str(found[0]) if found else None

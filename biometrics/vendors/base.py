@@ -330,6 +330,19 @@ class Roster(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRoutes:
+    """Where an app on a phone gets, renews and ends its tokens (Django route syntax).
+
+    `issue` holds `<str:user_id>`. The application's id and secret are
+    AUREN_<SLUG>_CLIENT_ID and _CLIENT_SECRET.
+    """
+
+    issue: str
+    refresh: str
+    revoke: str
+
+
 class VendorAdapter:
     """One vendor. Subclasses are stateless; one instance serves the whole process."""
 
@@ -354,6 +367,8 @@ class VendorAdapter:
     subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
     personal_tokens: ClassVar[bool] = False
+    # Senders that get short tokens of their own, beside those that staff hand out.
+    token_routes: ClassVar[TokenRoutes | None] = None
     # What to type where, for senders with a personal token: {url}, {user}, {token}.
     sender_setup: ClassVar[tuple[tuple[str, str], ...]] = ()
     auto_provision: ClassVar[bool] = False

@@ -30,6 +30,7 @@ from biometrics.vendors.base import (
     JsonScalar,
     NightPieces,
     StoredDelivery,
+    TokenRoutes,
     Understanding,
     VendorAdapter,
 )
@@ -65,12 +66,18 @@ class HealthKit(VendorAdapter):
     event_types: ClassVar[frozenset[str]] = frozenset({_SYNC, _EXPORT})
     night_pieces: ClassVar[NightPieces | None] = HealthKitNights()
     personal_tokens: ClassVar[bool] = True
+    # https://github.com/the-momentum/open-wearables: unchanged but for the host.
+    token_routes: ClassVar[TokenRoutes | None] = TokenRoutes(
+        issue="api/v1/users/<str:user_id>/token",
+        refresh="api/v1/token/refresh",
+        revoke="api/v1/token/revoke",
+    )
     sender_setup: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Health Auto Export, REST API automation: URL", "{url}/webhooks/healthkit"),
         ("Health Auto Export: header", "Authorization: Bearer {token}"),
         ("Open Wearables SDK: host", "{url}"),
         ("Open Wearables SDK: user id", "{user}"),
-        ("Open Wearables SDK: access token", "{token}"),
+        ("Open Wearables SDK: access token, unless the app signs in itself", "{token}"),
     )
     max_body_bytes: ClassVar[int | None] = None
     accepted_status: ClassVar[int] = 202
