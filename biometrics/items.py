@@ -116,6 +116,17 @@ class Item:
                 connection=self.connection,
             )
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Say whether what was announced is to be fetched again later."""
+        return (
+            self.disposition is None
+            and self.understood is not None
+            and self.understood.is_unfinished
+            and self.adapter.notifies_only
+            and not self.stored.is_listed
+        )
+
     def park(self, error: Exception) -> None:
         """Give up on what the database or our own code refused to store."""
         kind = type(error).__name__

@@ -29,7 +29,7 @@ from biometrics.messages import NewMessage
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
 from biometrics.models.outbox import LeaseStep
-from biometrics.normalise import revisions, storing
+from biometrics.normalise import asking_again, revisions, storing
 from biometrics.normalise.revisions import Judged
 from biometrics.normalise.understanding import understand
 from biometrics.shards import shard_of
@@ -225,6 +225,9 @@ class _Run:
                 deliveries=[item.delivery for item in items],
                 dispositions=ends,
                 now=now,
+            )
+            asking_again.store_followups(
+                [item.delivery for item in items if item.is_unfinished], now=now
             )
             self.publish_shards |= outbox.append(messages=told, now=now)
         self.urgent_shards |= {

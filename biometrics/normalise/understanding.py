@@ -29,6 +29,7 @@ class Understood:
     disposition: Disposition
     statements: Sequence[Statement] = ()
     changes: Sequence[ConnectionChange] = ()
+    is_unfinished: bool = False
 
 
 def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
@@ -59,6 +60,7 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
         disposition=_disposition(said),
         statements=statements,
         changes=said.connection_changes,
+        is_unfinished=said.is_unfinished,
     )
 
 

@@ -247,12 +247,17 @@ class ConnectionChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understanding:
-    """Everything that a delivery says."""
+    """Everything that a delivery says.
+
+    `is_unfinished`: the vendor stored what it announced before it had all of it, so it
+    is to be fetched again later.
+    """
 
     records: Sequence[Record] = ()
     connection_changes: Sequence[ConnectionChange] = ()
     ignored: str | None = None
     problems: Sequence[Problem] = ()
+    is_unfinished: bool = False
 
 
 class Listing(Protocol):

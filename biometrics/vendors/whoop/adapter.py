@@ -45,7 +45,7 @@ from biometrics.vendors.signatures import (
     parse_unix,
 )
 from biometrics.vendors.whoop.coverage import COVERAGE
-from biometrics.vendors.whoop.documents import build_record, deleted_record
+from biometrics.vendors.whoop.documents import build_record, deleted_record, is_pending
 from biometrics.vendors.whoop.lists import WhoopListing
 from biometrics.vendors.whoop.mapping import KINDS
 from biometrics.vendors.whoop.notice import EVENT_TYPES, Notice, read_notice
@@ -169,7 +169,7 @@ class Whoop(VendorAdapter):
         if first.status == 404:
             return Understanding(records=(_gone(notice, first.fetched_at),))
         if notice.data_type == "recovery":
-            return Understanding(records=(_recovery(delivery.documents, notice),))
+            return _said(_recovery(delivery.documents, notice))
         document = load_object(first.body, where="documents[0]")
         record = build_record(
             data_type=notice.data_type,
@@ -178,7 +178,7 @@ class Whoop(VendorAdapter):
             action=_action(document),
             where="documents[0]",
         )
-        return Understanding(records=(_checked(record, notice, field="id"),))
+        return _said(_checked(record, notice, field="id"))
 
     def record_from_document(
         self,
@@ -218,6 +218,10 @@ def _parsed(response: ApiResponse) -> Any:
     except orjson.JSONDecodeError:
         message = f"{response.url} answered {response.status} with broken JSON."
         raise VendorUnavailableError(message) from None
+
+
+def _said(record: Record) -> Understanding:
+    return Understanding(records=(record,), is_unfinished=is_pending(record))
 
 
 def _gone(notice: Notice, stamp: datetime) -> Record:

@@ -17,7 +17,9 @@ from biometrics.vendors.whoop.nights import night_signals
 from biometrics.vendors.whoop.times import Span, read_span, read_stamp
 
 _SCORED = "SCORED"
-_SCORE_STATES = frozenset({_SCORED, "PENDING_SCORE", "UNSCORABLE"})
+_PENDING = "PENDING_SCORE"
+# What is UNSCORABLE stays so, and is kept as such.
+_SCORE_STATES = frozenset({_SCORED, _PENDING, "UNSCORABLE"})
 
 
 def build_record(
@@ -69,6 +71,11 @@ def build_record(
             *extracted.problems,
         ),
     )
+
+
+def is_pending(record: Record) -> bool:
+    """Say whether WHOOP will score this record later."""
+    return record.attributes.get("score_state") == _PENDING
 
 
 def deleted_record(*, data_type: str, record_id: str, stamp: datetime) -> Record:
