@@ -14,6 +14,7 @@ from biometrics.admin import (
     replays,
     staff,
     subscriptions,
+    vendor_subscriptions,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "replays",
     "staff",
     "subscriptions",
+    "vendor_subscriptions",
 ]

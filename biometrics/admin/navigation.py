@@ -44,6 +44,7 @@ def navigation(request: HttpRequest) -> list[Item]:
             _list("Replay", "replay", "replayrun"),
             _list("Breakers", "electrical_services", "breakermode", app="resilience"),
             _list("Connections", "link", "vendorconnection"),
+            _list("Vendor subscriptions", "webhook", "vendorsubscription"),
             _list("Subscriptions", "notifications", "alertsubscription"),
         ),
         _group(

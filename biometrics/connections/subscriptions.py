@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import aiohttp
 from django.conf import settings
+from django.db import transaction
 
 from biometrics import alarms
 from biometrics.errors import (
@@ -20,6 +22,7 @@ from biometrics.errors import (
     ConfigurationError,
     VendorUnavailableError,
 )
+from biometrics.models import VendorSubscription
 from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.registry import all_adapters
 from biometrics.vendors.subscriptions import Call, Subscribing, Subscription, Topic
@@ -64,9 +67,10 @@ def listing(adapter: VendorAdapter) -> list[Subscription]:
 def sync(adapter: VendorAdapter, *, now: datetime) -> Outcome:
     """Create, move, renew and end until all is as wanted; one failure stops no other.
 
-    Raises BiometricsError when the vendor cannot be asked at all.
+    What lies at the vendor then is noted for staff to see. Raises BiometricsError when the vendor cannot be asked at all.
     """
     outcome = asyncio.run(_sync(adapter, now=now))
+    _note(adapter, outcome.subscriptions.values(), now=now)
     outcome.problems += _uncovered(adapter, outcome.subscriptions, now=now)
     return outcome
 
@@ -137,6 +141,39 @@ async def _end(
             outcome.done.append(f"ended {'.'.join(reversed(one.topic))}")
         except BiometricsError as error:
             outcome.problems.append(f"{'.'.join(reversed(one.topic))}: {error}")
+
+
+def _note(
+    adapter: VendorAdapter, found: Iterable[Subscription], *, now: datetime
+) -> None:
+    """Keep what was found, and nothing that is not there any more."""
+    rows = [
+        VendorSubscription(
+            vendor=adapter.slug,
+            event_type=one.topic[0],
+            data_type=one.topic[1],
+            remote_id=one.remote_id,
+            callback_url=one.callback_url,
+            expires_at=one.expires_at,
+            seen_at=now,
+        )
+        for one in found
+    ]
+    with transaction.atomic():
+        VendorSubscription.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["vendor", "event_type", "data_type"],
+            update_fields=["remote_id", "callback_url", "expires_at", "seen_at"],
+        )
+        known = VendorSubscription.objects.filter(vendor=adapter.slug)
+        there = {(row.event_type, row.data_type) for row in rows}
+        gone = [
+            row_id
+            for row_id, *topic in known.values_list("id", "event_type", "data_type")
+            if tuple(topic) not in there
+        ]
+        known.filter(id__in=gone).delete()
 
 
 def _uncovered(

@@ -10,13 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from auren.devstack.fakes.oura_subscriptions import Subscription
 from auren.devstack.fakes.world import World
 from biometrics.connections import subscriptions
-from biometrics.models import StaffAlarm
+from biometrics.models import StaffAlarm, VendorSubscription
 from biometrics.vendors.registry import get_adapter
 from tests.connections.vendors import running_fakes
 
@@ -87,6 +91,75 @@ def test_an_end_without_renewal_alarms_until_it_is_well(
     assert "ends within 7 days" in alarm.text
     subscriptions.sync_or_alarm(OURA, now=vendor.clock())
     assert StaffAlarm.objects.get().cleared_at is not None
+
+
+def shown(client: Client) -> str:
+    client.force_login(
+        User.objects.get_or_create(username="ops", is_superuser=True, is_staff=True)[0]
+    )
+    url = reverse("admin:biometrics_vendorsubscription_changelist")
+    return client.get(url).content.decode()
+
+
+class TestShown:
+    def test_staff_see_each_with_its_end(self, vendor: World, client: Client) -> None:
+        subscriptions.sync(OURA, now=vendor.clock())
+        page = shown(client)
+        assert "daily_sleep.update" in page
+        listed = subscriptions.listing(OURA)
+        found = VendorSubscription.objects.in_bulk(field_name="id").values()
+        assert {(one.event_type, one.data_type) for one in found} == WANTED
+        ends = {one.remote_id: one.expires_at for one in listed}
+        assert {one.remote_id: one.expires_at for one in found} == ends
+
+    @pytest.mark.parametrize(
+        ("days", "said"),
+        [
+            (60, "well"),
+            (20, "renewed at the next sync"),
+            (6, "ends soon"),
+            (-1, "ended"),
+        ],
+    )
+    def test_what_ends_soon_is_seen(self, client: Client, days: int, said: str) -> None:
+        now = timezone.now()
+        VendorSubscription.objects.create(
+            vendor="oura",
+            event_type="update",
+            data_type="sleep",
+            remote_id="s-1",
+            callback_url="https://bridge.example.org/webhooks/oura",
+            expires_at=now + timedelta(days=days),
+            seen_at=now,
+        )
+        assert f"{said}<" in "".join(shown(client).split("\n")).replace("  ", "")
+
+    def test_what_was_renewed_and_what_is_gone_is_seen(
+        self, vendor: World, settings: Settings
+    ) -> None:
+        VendorSubscription.objects.create(
+            vendor="oura",
+            event_type="update",
+            data_type="meal",
+            remote_id="gone",
+            callback_url="x",
+            seen_at=vendor.clock(),
+        )
+        subscriptions.sync(OURA, now=vendor.clock())
+        assert not VendorSubscription.objects.filter(remote_id="gone").exists()
+        assert VendorSubscription.objects.count() == len(WANTED)
+        later = vendor.clock() + timedelta(days=1)
+        subscriptions.sync(OURA, now=later)
+        assert {one.seen_at for one in VendorSubscription.objects.all()} == {later}
+        assert VendorSubscription.objects.count() == len(WANTED)
+
+    def test_a_vendor_that_is_away_takes_nothing_off_the_page(
+        self, vendor: World, settings: Settings
+    ) -> None:
+        subscriptions.sync(OURA, now=vendor.clock())
+        settings.AUREN_VENDORS["oura"]["api_base"] = "http://127.0.0.1:1"
+        subscriptions.sync_or_alarm(OURA, now=vendor.clock())
+        assert VendorSubscription.objects.count() == len(WANTED)
 
 
 def test_a_wrong_token_leaves_the_handshake_undone(
