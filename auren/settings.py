@@ -7,12 +7,14 @@ with an error that names the variable.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from auren import environment as env
 
@@ -47,8 +49,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "channels",
     "csp",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "rest_framework",
     "resilience",
     "biometrics",
@@ -64,6 +70,13 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "biometrics.signing_in.SittingMiddleware",
+    # The last: it answers a sign-in that is locked.
+    "axes.middleware.AxesMiddleware",
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
 ]
 ROOT_URLCONF = "auren.urls"
 ASGI_APPLICATION = "auren.asgi.application"
@@ -419,7 +432,21 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = _TLS
 SECURE_HSTS_PRELOAD = _TLS
 SESSION_COOKIE_SECURE = _TLS
 CSRF_COOKIE_SECURE = _TLS
-SESSION_COOKIE_AGE = 8 * 3600
+# ── Signing in: how long, how often wrong, with which second factor ──────────
+SESSION_COOKIE_AGE = env.integer("SESSION_HOURS", 8, low=1, high=168) * 3600
+SESSION_IDLE_MINUTES = env.integer("SESSION_IDLE_MINUTES", 60, low=1, high=10_080)
+SIGN_IN_ATTEMPTS = env.integer("SIGN_IN_ATTEMPTS", 5, low=1, high=100)
+SIGN_IN_LOCKOUT_MINUTES = env.integer("SIGN_IN_LOCKOUT_MINUTES", 15, low=1, high=10_080)
+AXES_FAILURE_LIMIT = SIGN_IN_ATTEMPTS
+AXES_COOLOFF_TIME = timedelta(minutes=SIGN_IN_LOCKOUT_MINUTES)
+# By address alone a whole office, or everybody behind one proxy, would be locked out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "biometrics.signing_in.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+OTP_TOTP_ISSUER = "AUREN bridge"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # /webhooks/ never redirects; the admin's redirect to HTTPS is the reverse proxy's.
@@ -450,6 +477,16 @@ UNFOLD = {
     "SITE_SYMBOL": "ecg_heart",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "biometrics.signing_in.LoginForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {
+                "title": "Second factor",
+                "link": reverse_lazy("admin:auth_user_second_factor"),
+            },
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ]
+    },
     "DASHBOARD_CALLBACK": "biometrics.admin.dashboard.dashboard",
     "SITE_FAVICONS": [
         {

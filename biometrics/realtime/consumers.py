@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.contrib.auth import get_user_model
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.db import SessionStore
 
+from biometrics import sittings
 from biometrics.realtime.broadcast import GROUP
 from biometrics.selectors import for_viewer
 
@@ -54,17 +57,25 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 return
 
     async def _may_watch(self) -> bool:
-        """Say whether this is staff, and learn what they may see."""
-        user = self.scope.get("user")
-        if user is None or not user.is_authenticated:
+        """Say whether this is staff who is still signed in; learn what they may see."""
+        user, session = self.scope.get("user"), self.scope.get("session")
+        if user is None or session is None or not user.is_authenticated:
             return False
-        granted = await database_sync_to_async(_granted_to)(user.pk)
+        granted = await database_sync_to_async(_granted_to)(
+            user.pk, session.session_key
+        )
         self._granted = granted or frozenset()
         return granted is not None
 
 
-def _granted_to(pk: object) -> frozenset[str] | None:
-    """Return the permissions of a staff member, None for anybody else."""
+def _granted_to(pk: object, session_key: str) -> frozenset[str] | None:
+    """Return the permissions of staff whose session holds, None for anybody else.
+
+    An open socket is no sign of life: it closes when its person's time is over.
+    """
+    kept = SessionStore(session_key).load()
+    if SESSION_KEY not in kept or sittings.is_over(kept, now=datetime.now(tz=UTC)):
+        return None
     users = get_user_model().objects.filter(pk=pk, is_active=True, is_staff=True)
     user = users.first()
     return None if user is None else frozenset(user.get_all_permissions())
