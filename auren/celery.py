@@ -63,6 +63,11 @@ app.conf.beat_schedule = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "secrets": {
+        "task": "biometrics.count_secrets",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "breakers": {
         "task": "biometrics.keep_breakers",
         "schedule": 5.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
 from django.conf import settings
@@ -17,9 +17,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from auren import exposition
-from biometrics import nudges, selectors
+from biometrics import nudges, secret_use, selectors
 from biometrics.alerts import rates
 from biometrics.intake import runtime as intake
+from biometrics.models import SecretUse
 from resilience import get_breaker
 
 _LAG_LIMIT = timedelta(seconds=60)
@@ -137,7 +138,20 @@ class TableCollector(Collector):
         for queue, oldest in queues.oldest.items():
             age.add_metric([queue], oldest.total_seconds() if oldest else 0.0)
         yield age
+        yield _idle_secrets(now=now)
         yield from _hrv(rates.summary(now=now))
+
+
+def _idle_secrets(*, now: datetime) -> Metric:
+    idle = GaugeMetricFamily(
+        "biobridge_secret_slot_idle_seconds",
+        "Since a signing secret last proved a delivery, or since it is counted.",
+        labels=["vendor", "slot"],
+    )
+    for row in SecretUse.objects.order_by("vendor", "slot"):
+        age = (now - secret_use.idle_since(row)).total_seconds()
+        idle.add_metric([row.vendor, str(row.slot)], max(0.0, age))
+    return idle
 
 
 def _hrv(found: rates.Rates) -> Iterator[Metric]:

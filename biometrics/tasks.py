@@ -23,6 +23,7 @@ from biometrics import (
     nudges,
     pipeline,
     retention,
+    secret_use,
 )
 from biometrics.alerts import rates
 from biometrics.connections import invitations, subscriptions
@@ -122,6 +123,12 @@ def count_hrv_rates(**_: Any) -> None:
 def roll_up_counts(**_: Any) -> None:
     """Fold the counters of past minutes and processes into hours."""
     ledger.roll_up(before=timezone.now() - timedelta(hours=2))
+
+
+@shared_task(name="biometrics.count_secrets")
+def count_secrets(**_: Any) -> None:
+    """Note which signing secret proved what, so that an old one can go."""
+    secret_use.keep(now=timezone.now())
 
 
 @shared_task(name="biometrics.keep_breakers")

@@ -58,6 +58,7 @@ def navigation(request: HttpRequest) -> list[Item]:
             _list("Messages", "outbox", "outboxmessage"),
             _list("Batches", "deployed_code", "publishbatch"),
             _list("Leases", "key", "shardlease"),
+            _list("Signing secrets", "vpn_key", "secretuse"),
             _list("Audit", "history", "auditentry"),
             _list("Staff", "badge", "user", app="auth"),
             _list("Roles", "shield_person", "group", app="auth"),

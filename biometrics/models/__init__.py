@@ -18,6 +18,7 @@ from biometrics.models.outbox import (
 )
 from biometrics.models.people import ErasedAccount, Subject, VendorConnection
 from biometrics.models.replay import ReplayRun
+from biometrics.models.secrets import SecretUse
 
 __all__ = [
     "AlertNotice",
@@ -37,6 +38,7 @@ __all__ = [
     "PublishBatch",
     "Reading",
     "ReplayRun",
+    "SecretUse",
     "ShardLease",
     "StaffAlarm",
     "Subject",

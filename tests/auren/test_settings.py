@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,53 @@ def test_a_file_gives_the_value(
     found = env.webhook_secrets(dict(os.environ))
     assert found["terra"] == ["$dollar", "second"]
     assert "terra_file" not in found
+
+
+SECRETS = {
+    "SECRET_KEY": "s.SECRET_KEY",
+    "DATABASE_URL": "s.DATABASES['default']['PASSWORD']",
+    "REDIS_URL": "s.REDIS_URL",
+    "AUREN_TOKEN_KEYS": "s.AUREN_TOKEN_KEYS[0]",
+    "AUREN_OURA_CLIENT_SECRET": "s.AUREN_VENDORS['oura']['client_secret']",
+    "AUREN_OURA_VERIFICATION_TOKEN": "s.AUREN_VENDORS['oura']['verification_token']",
+    "AUREN_WHOOP_CLIENT_SECRET": "s.AUREN_VENDORS['whoop']['client_secret']",
+    "AUREN_TERRA_API_KEY": "s.AUREN_VENDORS['terra']['api_key']",
+    "AUREN_WEBHOOK_SECRET_OURA": "s.AUREN_WEBHOOK_SECRETS['oura'][0]",
+    "AUREN_WEBHOOK_SECRET_WHOOP": "s.AUREN_WEBHOOK_SECRETS['whoop'][0]",
+    "AUREN_WEBHOOK_SECRET_TERRA": "s.AUREN_WEBHOOK_SECRETS['terra'][0]",
+    "METRICS_TOKEN": "s.METRICS_TOKEN",
+    "EMAIL_HOST_PASSWORD": "s.EMAIL_HOST_PASSWORD",
+    "KAFKA_SECURITY_SASL_PASSWORD": "s.KAFKA_SECURITY_SASL_PASSWORD",
+}
+_IN_A_URL = {
+    "DATABASE_URL": "postgres://auren:{}@127.0.0.1/auren",
+    "REDIS_URL": "redis://:{}@127.0.0.1:6379/0",
+}
+
+
+def test_every_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    """A file wins over an empty value, as a copied .env.example leaves it."""
+    given = {}
+    for name in SECRETS:
+        file = tmp_path / name
+        file.write_text(_IN_A_URL.get(name, "{}").format(f"secret-of-{name}") + "\n")
+        given |= {f"{name}_FILE": str(file), name: ""}
+    reading = "\n".join(f"print({place})" for place in SECRETS.values())
+    done = run(f"import auren.settings as s\n{reading}", **given)
+    assert done.returncode == 0, done.stderr
+    for name, line in zip(SECRETS, done.stdout.splitlines(), strict=True):
+        assert f"secret-of-{name}" in line
+
+
+def test_no_secret_is_missing_above() -> None:
+    telling = re.compile(r"(SECRET|PASSWORD|TOKEN|API_KEY|_KEYS)(_[A-Z]+)?$")
+    named = {
+        name
+        for name in documented()
+        if telling.search(name) and not name.endswith(("_S", "_SCOPES"))
+    }
+    # Read by docker-compose.yml alone.
+    assert named - {"POSTGRES_PASSWORD"} <= set(SECRETS)
 
 
 def test_empty_items_of_a_list_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

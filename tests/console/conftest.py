@@ -19,6 +19,7 @@ from biometrics.models import (
     PublishBatch,
     Reading,
     ReplayRun,
+    SecretUse,
     ShardLease,
     StaffAlarm,
     Subject,
@@ -141,6 +142,13 @@ def world(db: None) -> SimpleNamespace:
     alarm = StaffAlarm.objects.create(
         kind="ledger", text="7 deliveries cannot be accounted for.", since=NOW
     )
+    secret = SecretUse.objects.create(
+        vendor="terra",
+        slot=0,
+        fingerprint="0123456789abcdef",
+        since=NOW,
+        counted_until=NOW,
+    )
     run = ReplayRun.objects.create(
         selection={"vendor": "terra"},
         actor="ops",
@@ -151,6 +159,7 @@ def world(db: None) -> SimpleNamespace:
     )
     return SimpleNamespace(
         replayrun=run,
+        secretuse=secret,
         staffalarm=alarm,
         subject=subject,
         vendorconnection=connection,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -137,6 +138,26 @@ class TestCommand:
         listed = told("list")
         assert "oura\to1\tAda\tactive\ttoken until 2026-11-25 00:00Z" in listed
         assert "secret" not in listed
+
+    def test_tokens_come_from_files(self, tmp_path: Path) -> None:
+        (tmp_path / "access").write_text("at-secret\n")
+        (tmp_path / "refresh").write_text("rt-secret\n")
+        told(
+            *("add", "--vendor", "oura", "--account", "o1", "--label", "Ada"),
+            *("--access-token-file", str(tmp_path / "access")),
+            *("--refresh-token-file", str(tmp_path / "refresh")),
+        )
+        connection = VendorConnection.objects.get()
+        assert tokens.decrypt(connection.access_token or b"") == "at-secret"
+        assert tokens.decrypt(connection.refresh_token or b"") == "rt-secret"
+
+    def test_a_token_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match=r"--access-token-file.*No such file"):
+            told(
+                *("add", "--vendor", "oura", "--account", "o1", "--label", "Ada"),
+                *("--access-token-file", str(tmp_path / "none")),
+            )
+        assert not VendorConnection.objects.exists()
 
     def test_a_token_is_all_that_stdout_gets(self) -> None:
         token = told("healthkit-token", "--subject", "Ada", "--create").strip()

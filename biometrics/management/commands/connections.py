@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -60,8 +61,8 @@ class Command(BaseCommand):
             vendor=options["vendor"],
             account_id=options["account"],
             label=options["label"],
-            access_token=options["access_token"],
-            refresh_token=options["refresh_token"],
+            access_token=_given(options, "access_token"),
+            refresh_token=_given(options, "refresh_token"),
             expires_at=options["expires_at"],
         )
         self.stdout.write(f"{connection.vendor} is connected: {connection.subject_id}")
@@ -114,11 +115,34 @@ def _add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--vendor", choices=sorted(VENDORS), required=True)
     parser.add_argument("--account", required=True, help="the vendor's account id")
     parser.add_argument("--label", required=True, help="the person, for staff only")
-    parser.add_argument("--access-token", default="")
-    parser.add_argument("--refresh-token", default="")
+    for kind in ("access", "refresh"):
+        token = parser.add_mutually_exclusive_group()
+        token.add_argument(
+            f"--{kind}-token-file",
+            type=Path,
+            help="a file that holds the token and nothing else",
+        )
+        token.add_argument(
+            f"--{kind}-token",
+            default="",
+            help="the token; every user of this host can read it while this runs",
+        )
     parser.add_argument(
         "--expires-at", type=_moment, help="end of the access token (ISO 8601)"
     )
+
+
+def _given(options: dict[str, Any], name: str) -> str:
+    """Return a token from its file, else from the command line."""
+    path: Path | None = options[f"{name}_file"]
+    if path is None:
+        return str(options[name])
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        option = f"--{name.replace('_', '-')}-file"
+        message = f"{option}: cannot read {str(path)!r}: {error.strerror}."
+        raise CommandError(message) from error
 
 
 def _moment(text: str) -> datetime:

@@ -1,0 +1,70 @@
+"""Which signing secret is still in use, so that an old one can go."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from biometrics import secret_use
+from biometrics.admin.base import ReadOnlyAdmin, moment
+from biometrics.models import SecretUse
+
+
+@admin.register(SecretUse)
+class SecretUseAdmin(ReadOnlyAdmin[SecretUse]):
+    """A row for each secret in the settings; none of them is shown, nor any part of it."""
+
+    list_display = ("place", "proven", "last", "watched", "state")
+    ordering = ("vendor", "slot")
+    fields = ("place", "proven", "last", "watched", "counted", "state", "advice")
+    readonly_fields = fields
+
+    @display(description="Secret", ordering="vendor")
+    def place(self, row: SecretUse) -> str:
+        """Show the vendor and the place in its list."""
+        return str(row)
+
+    @display(description="Last proof (UTC)", ordering="last_at")
+    def last(self, row: SecretUse) -> SafeString | str:
+        """Show when it last proved a delivery."""
+        return moment(row.last_at)
+
+    @display(description="Counted since (UTC)", ordering="since")
+    def watched(self, row: SecretUse) -> SafeString | str:
+        """Show since when it is in the settings and counted."""
+        return moment(row.since)
+
+    @display(description="Counted until (UTC)")
+    def counted(self, row: SecretUse) -> SafeString | str:
+        """Show up to when deliveries were counted."""
+        return moment(row.counted_until)
+
+    @display(
+        description="Status",
+        label={"in use": "success", "quiet": "info", "may go": "warning"},
+    )
+    def state(self, row: SecretUse) -> str:
+        """Show whether it is needed."""
+        now = timezone.now()
+        if secret_use.may_go(row, rows=_of_vendor(row), now=now):
+            return "may go"
+        is_used = row.last_at is not None and now - row.last_at < secret_use.IDLE
+        return "in use" if is_used else "quiet"
+
+    @display(description="What to do")
+    def advice(self, row: SecretUse) -> str:
+        """Say what the status means for the settings."""
+        name = f"AUREN_WEBHOOK_SECRET_{row.vendor.upper()}"
+        return {
+            "may go": f"It proved nothing for 7 days while another one did: "
+            f"take it out of {name}.",
+            "in use": "The vendor signs with it: keep it.",
+            "quiet": "Nothing came that it proved. Keep it until it has been quiet for "
+            "7 days beside one that is in use.",
+        }[self.state(row)]
+
+
+def _of_vendor(row: SecretUse) -> list[SecretUse]:
+    return list(SecretUse.objects.filter(vendor=row.vendor))

@@ -1,0 +1,99 @@
+"""Telling when an old signing secret may go: which one proved what, and when last.
+
+Counted from the stored deliveries, a few minutes of them at a time, so that intake pays
+nothing for it and the cost does not grow with history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Max
+
+from biometrics.models import SecretUse, WebhookDelivery
+from biometrics.models.intake import DeliveryOrigin
+
+# A secret that proved nothing for so long is not used any more.
+IDLE = timedelta(days=7)
+# A row is stored well within this time after the moment that it carries.
+_SETTLED = timedelta(minutes=1)
+
+
+def keep(*, now: datetime) -> None:
+    """Bring the counts up to a minute ago; forget secrets that are no longer set.
+
+    Repeating it, or doing it in two processes, counts nothing twice.
+    """
+    active = dict(_active())
+    with transaction.atomic():
+        rows = {
+            (row.vendor, row.slot): row
+            for row in SecretUse.objects.select_for_update().order_by("vendor", "slot")
+        }
+        for key, row in rows.items():
+            if active.get(key) != row.fingerprint:
+                row.delete()
+            else:
+                _count(row, until=now - _SETTLED)
+        SecretUse.objects.bulk_create(
+            [
+                SecretUse(
+                    vendor=vendor,
+                    slot=slot,
+                    fingerprint=fingerprint,
+                    since=now,
+                    counted_until=now,
+                )
+                for (vendor, slot), fingerprint in active.items()
+                if (vendor, slot) not in rows
+                or rows[vendor, slot].fingerprint != fingerprint
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def idle_since(row: SecretUse) -> datetime:
+    """Return when the secret last proved anything, else since when it is watched."""
+    return row.last_at or row.since
+
+
+def may_go(row: SecretUse, *, rows: list[SecretUse], now: datetime) -> bool:
+    """Say whether a secret is unused for a week while another of its vendor is in use."""
+    others = [
+        one
+        for one in rows
+        if one.vendor == row.vendor and one.slot != row.slot and one.last_at
+    ]
+    return bool(others) and now - idle_since(row) >= IDLE
+
+
+def _active() -> Iterator[tuple[tuple[str, int], str]]:
+    for vendor, secrets in settings.AUREN_WEBHOOK_SECRETS.items():
+        for slot, secret in enumerate(secrets):
+            yield (vendor, slot), _fingerprint(secret)
+
+
+def _fingerprint(secret: str) -> str:
+    key = f"secret-use:{settings.SECRET_KEY}".encode()
+    return hmac.new(key, secret.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _count(row: SecretUse, *, until: datetime) -> None:
+    if until <= row.counted_until:
+        return
+    found = WebhookDelivery.objects.filter(
+        received_at__gt=row.counted_until,
+        received_at__lte=until,
+        vendor=row.vendor,
+        secret_slot=row.slot,
+        origin=DeliveryOrigin.WEBHOOK,
+    ).aggregate(n=Count("id"), last=Max("received_at"))
+    row.proven += found["n"]
+    row.last_at = found["last"] or row.last_at
+    row.counted_until = until
+    row.save(update_fields=["proven", "last_at", "counted_until"])
