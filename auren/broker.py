@@ -7,7 +7,7 @@ from typing import Any
 from kombu.transport import redis
 
 
-class PatientQoS(redis.QoS):  # type: ignore[misc]
+class PatientQoS(redis.QoS):
     """Leaves unacknowledged messages where they are once their connection is gone.
 
     A channel that is closed after its connection was would ask for a new one to put its
@@ -18,9 +18,11 @@ class PatientQoS(redis.QoS):  # type: ignore[misc]
 
     def restore_unacked(self, client: Any = None) -> None:
         """Put the messages back into their queues, as far as there is a connection."""
-        connection = self.channel.connection
-        if connection is None or connection.client is None:
-            self._delivered.clear()
+        delivered, connection = self._delivered, self.channel.connection
+        # What the stubs believe is always there is what may be gone.
+        if getattr(connection, "client", None) is None:
+            if delivered is not None:
+                delivered.clear()
             return
         super().restore_unacked(client)
 

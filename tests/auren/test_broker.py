@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from kombu import Connection, Queue
 from redis import Redis
@@ -17,7 +19,7 @@ def test_a_channel_that_outlives_its_connection_keeps_its_messages(
 ) -> None:
     assert celery.app is not None
     connection = Connection(redis_url)
-    channel = connection.channel()
+    channel: Any = connection.channel()
     QUEUE(channel).declare()
     connection.Producer(channel).publish("one", routing_key="patience")
     message = QUEUE(channel).get()
@@ -35,7 +37,7 @@ def test_a_channel_that_outlives_its_connection_keeps_its_messages(
 
 def test_a_channel_with_a_connection_puts_them_back(redis_url: str) -> None:
     with Connection(redis_url) as connection:
-        channel = connection.channel()
+        channel: Any = connection.channel()
         QUEUE(channel).declare()
         connection.Producer(channel).publish("one", routing_key="patience")
         assert QUEUE(channel).get() is not None

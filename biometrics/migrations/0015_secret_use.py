@@ -25,7 +25,7 @@ def let_everybody_look(apps: Any, _schema_editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('biometrics', '0013_night_pieces'),
+        ('biometrics', '0014_night_pieces'),
     ]
 
     operations = [
