@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from django.conf import settings
@@ -17,6 +17,8 @@ from tests.databases import migrate
 
 pytest_plugins = ["tests.services"]
 _TEMPLATE = "auren_template"
+_GROUPS: dict[str, list[tuple[str, str]]] = {}
+_BLOCKER = pytest.StashKey[DjangoDbBlocker]()
 
 
 def pytest_collection_modifyitems(
@@ -71,45 +73,45 @@ def _no_vendor_is_left_alone() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _shipped_groups(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker
-) -> dict[str, list[tuple[str, str]]]:
-    """Return what the migrations gave each group, as app labels and code names."""
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> None:
+    """Remember what the migrations gave each group, as app labels and code names."""
     with django_db_blocker.unblock():
         rows = Group.objects.values_list(
             "name", "permissions__content_type__app_label", "permissions__codename"
         )
-        found: dict[str, list[tuple[str, str]]] = {}
         for name, label, codename in rows:
-            found.setdefault(name, []).append((label, codename))
-    assert found, "the groups of the migrations are missing"
-    return found
+            _GROUPS.setdefault(name, []).append((label, codename))
+    assert _GROUPS, "the groups of the migrations are missing"
+    request.config.stash[_BLOCKER] = django_db_blocker
 
 
-@pytest.fixture(autouse=True)
-def _a_flush_keeps_the_groups(
-    request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
-) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Put back what the migrations stored, once a test has emptied the tables.
 
-    Set up before the database, and so torn down after the flush: tests do not depend
-    on which of them ran in the same process before.
+    Tests do not depend on which of them ran in the same process before.
     """
-    if not _empties_tables(request.node):
-        yield
-        return
-    groups = request.getfixturevalue("_shipped_groups")
-    yield
-    with django_db_blocker.unblock():
-        known = {
-            (label, codename): pk
-            for label, codename, pk in Permission.objects.values_list(
-                "content_type__app_label", "codename", "pk"
-            )
-        }
-        for name, granted in groups.items():
-            group, _ = Group.objects.get_or_create(name=name)
-            group.permissions.set([known[one] for one in granted])
+    result = yield
+    if _empties_tables(item) and _BLOCKER in item.config.stash:
+        with item.config.stash[_BLOCKER].unblock():
+            _restore_groups()
+    return result
+
+
+def _restore_groups() -> None:
+    known = {
+        (label, codename): pk
+        for label, codename, pk in Permission.objects.values_list(
+            "content_type__app_label", "codename", "pk"
+        )
+    }
+    for name, granted in _GROUPS.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        group.permissions.set([known[one] for one in granted])
 
 
 def _empties_tables(item: pytest.Item) -> bool:
