@@ -68,7 +68,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         return granted is not None
 
 
-def _granted_to(pk: object, session_key: str) -> frozenset[str] | None:
+def _granted_to(pk: int, session_key: str | None) -> frozenset[str] | None:
     """Return the permissions of staff whose session holds, None for anybody else.
 
     An open socket is no sign of life: it closes when its person's time is over.

@@ -35,7 +35,7 @@ def copies(row: Model, **changes: Any) -> None:
     """Store thirty rows like one; `changes` are functions of the number."""
     model = type(row)
     fields = {f.attname: getattr(row, f.attname) for f in model._meta.concrete_fields}
-    fields.pop(str(model._meta.pk and model._meta.pk.attname))
+    fields.pop(model._meta.pk.attname)
     model._default_manager.bulk_create(
         model(**{**fields, **{name: make(n) for name, make in changes.items()}})
         for n in range(MANY)
@@ -79,9 +79,8 @@ def test_every_list_keeps_to_its_queries(
 ) -> None:
     cache.clear()
     lists = [page for page in all_addresses() if page.name.endswith("_changelist")]
-    for page in [*lists, *_others()]:
-        url = getattr(page, "url", page)
-        with django_assert_max_num_queries(MOST_QUERIES, info=str(url)):
+    for url in [*(page.url for page in lists), *_others()]:
+        with django_assert_max_num_queries(MOST_QUERIES, info=url):
             assert admin_client.get(url).status_code == 200
     rows = admin_client.get(reverse("admin:biometrics_parkedqueue_changelist"))
     assert rows.content.decode().count("Person ") >= MANY - 5

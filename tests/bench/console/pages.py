@@ -161,7 +161,7 @@ def _asked() -> Iterator[tuple[str, str]]:
         ("event, newest", event),
         ("alert, newest", alert),
     ):
-        model = row._meta.model_name
+        model = str(row._meta.model_name)
         yield title, reverse(f"admin:biometrics_{model}_change", args=[row.pk])
     search = reverse("admin:search")
     for title, term in (
