@@ -34,6 +34,13 @@ class StaffSession:
         assert status == 200, f"{path}: {status}"
         return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
+    def send(self, path: str, **fields: str) -> str:
+        """Send a form as it stands on its page; return the text of the answer, tags too."""
+        self._get(path)
+        status, text = self._post(path, **fields)
+        assert status == 200, f"{path}: {status}"
+        return text
+
     def reveal(self, subject: object) -> None:
         path = f"/admin/biometrics/subject/reveal/{subject}/"
         self._get(path)
