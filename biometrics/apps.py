@@ -9,8 +9,8 @@ class BiometricsConfig(AppConfig):
     verbose_name = "Biometric bridge"
 
     def ready(self) -> None:
-        """Register the system checks; stop here when the HRV ruleset is not usable."""
-        from biometrics import checks  # noqa: F401, PLC0415
+        """Register checks and receivers; stop here when the HRV ruleset is not usable."""
+        from biometrics import checks, receivers  # noqa: F401, PLC0415
         from biometrics.alerts.configured import configured_ruleset  # noqa: PLC0415
 
         configured_ruleset()

@@ -15,6 +15,7 @@ from resilience.errors import ResilienceError, StoreUnavailableError
 from resilience.history import record_transition
 from resilience.models import BreakerMode
 from resilience.registry import current
+from resilience.signals import operated
 from resilience.snapshot import at_utc
 from resilience.states import ACTOR_LENGTH, MODE_AFTER, REASON_LENGTH, Action, Mode
 
@@ -85,6 +86,7 @@ def operate(
         "breaker.operated",
         extra={"breaker": name, "action": str(action), "actor": actor},
     )
+    operated.send_robust(sender=BreakerMode, transition=done, action=action)
     return done
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
 from biometrics.catalogue import Metric
-from biometrics.models import WebhookDelivery
+from biometrics.models import AuditEntry, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import MessageStatus
 from biometrics.vendors.registry import choices
@@ -60,6 +60,41 @@ class MetricFilter(DropdownFilter):
             newest = queryset.model.objects.aggregate(id=Max("id"))["id"] or 0
             queryset = queryset.filter(id__gt=newest - _NEWEST)
         return queryset.filter(metric=self.value())
+
+
+class _AuditFilter(DropdownFilter):
+    """By a column of the audit, among the values that there are; both have indexes."""
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """Offer every value once."""
+        column = str(self.parameter_name)
+        rows = AuditEntry.objects.order_by(column).values_list(column, flat=True)
+        return [(value, value) for value in rows.distinct()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the entries with the chosen value."""
+        chosen = self.value()
+        return (
+            queryset.filter(**{str(self.parameter_name): chosen})
+            if chosen
+            else queryset
+        )
+
+
+class VerbFilter(_AuditFilter):
+    """By what was done."""
+
+    title = "what was done"
+    parameter_name = "verb"
+
+
+class ActorFilter(_AuditFilter):
+    """By who did it."""
+
+    title = "who"
+    parameter_name = "actor"
 
 
 class ErrorCodeFilter(DropdownFilter):

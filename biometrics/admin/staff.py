@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.text import get_text_list
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
@@ -30,10 +31,49 @@ admin.site.unregister(TOTPDevice)
 admin.site.unregister(StaticDevice)
 
 
+class _Audited:
+    """Pages whose changes go into the audit, beside the log of Django's own."""
+
+    audited_as = ""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note who added somebody or something."""
+        self._note(request, obj, "add", "added")
+        return super().log_addition(request, obj, message)  # type: ignore[misc]
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note who changed what: the names of the fields, never their values."""
+        said = message if isinstance(message, str) else get_text_list(_changed(message))
+        self._note(request, obj, "change", f"changed: {said or 'nothing'}")
+        return super().log_change(request, obj, message)  # type: ignore[misc]
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Note who deleted somebody or something."""
+        for obj in queryset:
+            self._note(request, obj, "delete", "deleted")
+        return super().log_deletions(request, queryset)  # type: ignore[misc]
+
+    def _note(self, request: HttpRequest, obj: Any, verb: str, reason: str) -> None:
+        audit.note(
+            actor=request.user.get_username(),
+            verb=f"{self.audited_as}.{verb}",
+            target=f"{self.audited_as} {obj}",
+            reason=reason,
+            now=timezone.now(),
+        )
+
+
+def _changed(message: list[dict[str, Any]]) -> list[str]:
+    return [
+        name for part in message for name in part.get("changed", {}).get("fields", [])
+    ]
+
+
 @admin.register(User)
-class StaffAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class StaffAdmin(_Audited, UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """People who may sign in."""
 
+    audited_as = "staff"
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -82,8 +122,9 @@ def _remove(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) 
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, ModelAdmin):
+class RoleAdmin(_Audited, GroupAdmin, ModelAdmin):
     """What they may do."""
 
+    audited_as = "role"
     filter_horizontal = ()
     autocomplete_fields = ()

@@ -57,4 +57,7 @@ class Migration(migrations.Migration):
                 is_main=True, severity__in=["MEDIUM", "HIGH", "CRITICAL"]
             ),
         ),
+        _index("auditentry", fields=["verb", "-at"], name="audit_verb"),
+        _index("auditentry", fields=["actor", "-at"], name="audit_actor"),
+        _index("auditentry", fields=["target", "-at"], name="audit_target"),
     ]

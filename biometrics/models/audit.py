@@ -17,7 +17,12 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["-at"], name="audit_at")]
+        indexes = [
+            models.Index(fields=["-at"], name="audit_at"),
+            models.Index(fields=["verb", "-at"], name="audit_verb"),
+            models.Index(fields=["actor", "-at"], name="audit_actor"),
+            models.Index(fields=["target", "-at"], name="audit_target"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb} {self.target}"
