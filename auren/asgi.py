@@ -20,6 +20,7 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 
 from auren import celery as _celery  # noqa: E402, F401 - nudges use the configured app
 from auren.safety import verdicts  # noqa: E402
+from auren.uploads import within_limits  # noqa: E402
 from biometrics.handler import PREFIXES, WebhookHandler  # noqa: E402
 from biometrics.intake import runtime as intake  # noqa: E402
 from biometrics.realtime.routing import websocket_urlpatterns  # noqa: E402
@@ -43,7 +44,7 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
     elif scope["path"].startswith(PREFIXES):
         await _webhooks(scope, receive, send)
     else:
-        await _django(scope, receive, send)  # type: ignore[arg-type]
+        await within_limits(_django, scope, receive, send)  # type: ignore[arg-type]
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +16,15 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
     "taskName",
 }
 
+# Whoever has the link of an invitation can use it; Django names the paths that it refuses.
+_LINK = re.compile(r"(/connect/)[^/?\s\"'\\]{20,}")
+
 
 class EventFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, event, and the `extra` fields."""
+    """One JSON object a line: time, level, logger, event, and the `extra` fields.
+
+    The secret part of a connect link is left out, wherever in the line it stands.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; values that JSON cannot hold are shown as text."""
@@ -30,7 +37,8 @@ class EventFormatter(logging.Formatter):
         event |= {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(event, default=str).decode()
+        line = orjson.dumps(event, default=str).decode()
+        return _LINK.sub(r"\1…", line)
 
 
 class RateLimit(logging.Filter):

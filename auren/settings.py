@@ -525,6 +525,11 @@ LOGGING = {
         # The client repeats itself thousands of times while a broker is away.
         "kafka": {"handlers": ["chatty"], "level": "WARNING", "propagate": False},
         "django.request": {"level": "ERROR"},
+        # Events like all others. Requests are counted, not logged: their addresses may
+        # hold a connect link, a verification token or a vendor's code.
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.error": {"handlers": [], "propagate": True},
+        "uvicorn.access": {"handlers": [], "propagate": False},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

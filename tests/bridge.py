@@ -40,7 +40,12 @@ class RunningBridge:
         from auren.asgi import application  # noqa: PLC0415 - needs Django set up
 
         config = uvicorn.Config(
-            application, host="127.0.0.1", port=0, lifespan="on", log_config=None
+            application,
+            host="127.0.0.1",
+            port=0,
+            lifespan="on",
+            log_config=None,
+            http="auren.protocol:CarefulProtocol",
         )
         self._server = uvicorn.Server(config)
         self._started = threading.Event()

@@ -139,6 +139,7 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 def _uvicorn(*, port: str, processes: str) -> tuple[str, ...]:
     return (
         "auren.asgi:application",
+        *("--http", "auren.protocol:CarefulProtocol"),
         *("--host", HOST, "--port", port, "--workers", processes),
         # Browsers keep the live socket open; they come back by themselves.
         *("--timeout-graceful-shutdown", "2"),

@@ -109,7 +109,8 @@ class Stack:
 
     def start_web(self) -> None:
         argv = ["-m", "uvicorn", "auren.asgi:application", "--port", str(self.port)]
-        self._start("web", [*argv, "--workers", "2"])
+        careful = ("--http", "auren.protocol:CarefulProtocol")
+        self._start("web", [*argv, *careful, "--workers", "2"])
         self.until(self.web_answers, "the web process answers", seconds=_START_S)
 
     def web_answers(self) -> bool:
@@ -134,7 +135,13 @@ class Stack:
         process.wait_for_line(str(self.vendors_port), timeout=_START_S)
 
     def manage(self, *argv: str) -> str:
-        """Run one management command and return what it printed."""
+        """Run one management command that must succeed; return what it printed."""
+        code, said = self.run(*argv)
+        assert code == 0, said
+        return said
+
+    def run(self, *argv: str) -> tuple[int, str]:
+        """Run one management command; return its exit code and what it printed."""
         lines: list[str] = []
         process = ManagedProcess(
             name=argv[0],
@@ -144,8 +151,8 @@ class Stack:
             on_line=lines.append,
         )
         assert process.wait(timeout=_START_S), f"{argv} did not end"
-        assert process.returncode == 0, process.last_lines
-        return "\n".join(lines)
+        assert process.returncode is not None
+        return process.returncode, "\n".join(lines)
 
     def _start(self, name: str, argv: list[str]) -> ManagedProcess:
         log = self.home / f"{name}.log"

@@ -43,12 +43,14 @@ def candidates() -> list[Candidate]:
     """Return ours first, then what it is compared with."""
     workers = ("--workers", str(PROCESSES))
     gunicorn = ("--threads", "16", "--workers", str(PROCESSES), "--keep-alive", "60")
+    # The later of two protocols counts.
+    careful = ("--http", "auren.protocol:CarefulProtocol")
     peers = "tests.bench.intake"
     return [
         Candidate(
             name="ours",
             title="the bridge",
-            argv=(*_UVICORN, "auren.asgi:application", *workers),
+            argv=(*_UVICORN, *careful, "auren.asgi:application", *workers),
             table="biometrics_webhookdelivery",
         ),
         Candidate(

@@ -1,0 +1,114 @@
+"""How a connection may talk to the web process: briefly, and to the point.
+
+uvicorn waits without end for the end of a request's head, and keeps all of it that comes.
+A proxy in front forbids both; the web process must not need one to stay up. Named on the
+command line: `uvicorn --http auren.protocol:CarefulProtocol`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# As the usual proxies have it. Vendors' heads have less than 2 KiB.
+HEAD_LIMIT = 32 * 1024
+HEAD_TIMEOUT_S = 10.0
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: application/json\r\n"
+    b"content-length: 72\r\n"
+    b"connection: close\r\n\r\n"
+    b'{"error":"too_large","detail":"The head of a request may have 32 KiB."}\n'
+)
+
+
+class _HeadTooLargeError(Exception):
+    """Ends the parsing of a request."""
+
+
+class CarefulProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with an end to the time and the size of a request's head.
+
+    A head that is larger than HEAD_LIMIT is answered 431, one that takes longer than
+    HEAD_TIMEOUT_S loses its connection. Bodies are the application's business.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._unfinished = 0
+        self._has_begun = self._is_whole = False
+        self._is_too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._head_ended()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head has become too large."""
+        if self._deadline is None and self._awaits_head():
+            self._expect_head()
+        if self._deadline is not None:
+            self._unfinished += len(data)
+        super().data_received(data)
+        # Bytes of a body may have come with it, so only a head without an end counts.
+        if self._deadline is not None and self._unfinished > HEAD_LIMIT:
+            self._refuse_head()
+
+    def on_headers_complete(self) -> None:
+        """Hand the request on; raises when its head came whole but is too large."""
+        self._head_ended()
+        self._has_begun, self._is_whole = True, False
+        size = len(self.url) + sum(
+            len(name) + len(value) for name, value in self.headers
+        )
+        if size > HEAD_LIMIT:
+            self._is_too_large = True
+            raise _HeadTooLargeError
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or too much of it."""
+        self._head_ended()
+        if self._is_too_large:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+            return
+        super().send_400_response(msg)
+
+    def on_message_complete(self) -> None:
+        """Note that what comes now belongs to another request."""
+        self._is_whole = True
+        super().on_message_complete()
+
+    def _awaits_head(self) -> bool:
+        # While an answer is under way nobody has to hurry.
+        return not self._has_begun or (self._is_whole and self.cycle.response_complete)
+
+    def _expect_head(self) -> None:
+        self._unfinished = 0
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+
+    def _head_ended(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        self.transport.close()
+
+    def _refuse_head(self) -> None:
+        self._head_ended()
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
