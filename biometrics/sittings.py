@@ -24,7 +24,8 @@ def is_over(session: Mapping[str, Any], *, now: datetime) -> bool:
     idle = timedelta(minutes=settings.SESSION_IDLE_MINUTES)
     whole = timedelta(seconds=settings.SESSION_COOKIE_AGE)
     at = now.timestamp()
-    return at - seen > idle.total_seconds() or at - began > whole.total_seconds()
+    is_idle = at - float(seen) > idle.total_seconds()
+    return is_idle or at - float(began) > whole.total_seconds()
 
 
 def touch(session: MutableMapping[str, Any], *, now: datetime) -> None:

@@ -43,7 +43,8 @@ class CodeForm(forms.Form):
 
 def second_factor(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Show one's own second factor; set it up, renew its codes or end it by a POST."""
-    user: User = request.user  # type: ignore[assignment] - admin_view lets staff in
+    user = request.user
+    assert isinstance(user, User)  # admin_view lets staff in only
     verbs: dict[str, Callable[[], HttpResponse | Sequence[str]]] = {
         "begin": lambda: _begin(user),
         "confirm": lambda: _confirm(request, user),
@@ -59,7 +60,7 @@ def second_factor(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 def has_second_factor(user: User) -> bool:
     """Say whether this person signs in with a code."""
-    return TOTPDevice.objects.filter(user=user, confirmed=True).exists()
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
 def forget(user: User) -> None:

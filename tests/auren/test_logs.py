@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import orjson
 import pytest
@@ -48,7 +49,8 @@ def test_what_repeats_itself_is_cut_and_counted() -> None:
 
 def test_addresses_of_requests_are_not_logged() -> None:
     """The access log of the server would hold links, codes and verification tokens."""
-    assert settings.LOGGING["loggers"]["uvicorn.access"] == {
+    loggers: Any = settings.LOGGING["loggers"]
+    assert loggers["uvicorn.access"] == {
         "handlers": [],
         "propagate": False,
     }

@@ -123,7 +123,7 @@ _IN_A_URL = {
 
 def test_every_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     """A file wins over an empty value, as a copied .env.example leaves it."""
-    given = {}
+    given: dict[str, str] = {}
     for name in SECRETS:
         file = tmp_path / name
         file.write_text(_IN_A_URL.get(name, "{}").format(f"secret-of-{name}") + "\n")
