@@ -94,8 +94,10 @@ class _Piece:
     def is_sleep(self) -> bool:
         return self.record.record_type == _SLEEP
 
-    def touches(self, night: date) -> bool:
-        return any(night in _beside(day) for day in self.days)
+    @property
+    def nights(self) -> set[date]:
+        """Return the nights that it can change."""
+        return {night for day in self.days for night in _beside(day)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,9 +109,7 @@ class _Hand:
 
     def nights_touched(self) -> set[date]:
         """Return the dates whose nights the new pieces can change."""
-        return {
-            night for piece in self.new for day in piece.days for night in _beside(day)
-        }
+        return {night for piece in self.new for night in piece.nights}
 
     def gathered(
         self, stored: Iterable[Record], *, record_id: str
@@ -119,8 +119,13 @@ class _Hand:
         made: dict[date, list[GatheredNight]] = {}
         for night in self.pieces.nights(known):
             made.setdefault(night.signals.night, []).append(night)
-        for day in sorted(self.nights_touched()):
-            near = [piece for piece in self.new if piece.touches(day)]
+        # Looked up by night: a phone's first push can hold ten years.
+        touching: dict[date, list[_Piece]] = {}
+        for piece in self.new:
+            for day in piece.nights:
+                touching.setdefault(day, []).append(piece)
+        latest = _latest(known)
+        for day, near in sorted(touching.items()):
             own = [piece for piece in near if day in piece.days]
             sleeps = [piece for piece in own if piece.is_sleep]
             # Samples add to what is known: only a sleep can take a night away.
@@ -128,8 +133,8 @@ class _Hand:
                 cause = (sleeps or own or near)[-1]
                 # Of this night's pieces alone: a newer one of another night must not
                 # make what comes late to this one look old.
-                stamps = [r.stamp for r in known if r.local_date in _beside(day)]
-                stamp = max([*stamps, *(piece.record.stamp for piece in near)])
+                stamps = [piece.record.stamp for piece in near]
+                stamp = max([*stamps, latest.get(day, stamps[0])])
                 yield (
                     cause.event_id,
                     Gathered(
@@ -145,6 +150,15 @@ class _Hand:
 def _is_relevant(record: Record, pieces: NightPieces) -> bool:
     prefixes = tuple(pieces.id_prefixes)
     return record.record_type == _SLEEP or record.record_id.startswith(prefixes)
+
+
+def _latest(records: Iterable[Record]) -> dict[date, datetime]:
+    """Return the latest stamp among the pieces of each night."""
+    found: dict[date, datetime] = {}
+    for record in records:
+        for night in () if record.local_date is None else _beside(record.local_date):
+            found[night] = max(record.stamp, found.get(night, record.stamp))
+    return found
 
 
 def _beside(day: date) -> tuple[date, date, date]:

@@ -94,6 +94,29 @@ def test_samples_outside_the_sleep_do_not_count() -> None:
     assert night(night_push(*hrv(50, 51), outside)) is None
 
 
+def test_both_ends_belong_to_the_sleep() -> None:
+    at = ("2026-08-11T22:00:00Z", "2026-08-12T01:00:00Z", "2026-08-12T04:00:00Z")
+    ends = [
+        record("HeartRateVariabilitySDNN", number, unit="ms", at=moment)
+        for number, moment in zip((50, 51, 52), at, strict=True)
+    ]
+    said = night(night_push(*ends))
+    assert said is not None
+    assert said.value_ms == 51
+
+
+@pytest.mark.parametrize(
+    ("at", "found"), [("2026-08-11T20:00:00Z", 34.1), ("2026-08-11T19:59:59Z", None)]
+)
+def test_the_wrist_may_be_measured_two_hours_before_sleep(
+    at: str, found: float | None
+) -> None:
+    warmth = record("AppleSleepingWristTemperature", 34.1, unit="degC", at=at)
+    said = night(night_push(*hrv(50, 51, 52), warmth))
+    assert said is not None
+    assert said.temp_c == found
+
+
 def test_rmssd_is_a_series_of_its_own() -> None:
     both = night_push(*hrv(50, 51, 52), *hrv(30, 31, 32, kind="RMSSD"))
     said = night(both)
@@ -217,10 +240,13 @@ def test_a_sleep_told_in_parts_is_one_sleep() -> None:
 
 
 def test_hours_that_two_records_tell_count_once() -> None:
-    # The same 100 minutes from an earlier start: together no three hours.
-    told = [segment("core", "01:00", "02:40"), segment("asleep", "00:50", "02:30")]
+    # The same 140 minutes from an earlier start: together no three hours.
+    told = [segment("core", "00:00", "02:20"), segment("asleep", "23:50", "02:10")]
     pushes = [sync(sleep=[one]) for one in told]
-    assert night(sync(records=hrv(50, 51, 52, 53)), *pushes) is None
+    samples = sync(records=hrv(50, 51, 52))
+    assert night(samples, *pushes) is None
+    later = sync(sleep=[segment("core", "02:20", "02:50")])
+    assert night(samples, *pushes, later) is not None
 
 
 def test_hours_that_only_one_of_two_records_tells_count_too() -> None:

@@ -6,6 +6,7 @@ tomorrow. A night is therefore made of all that is known of it.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -47,9 +48,6 @@ _SAMPLED = (
 # How a sleep's record names when the sleep itself began and ended.
 _BOUNDS = ("asleep_from", "asleep_to")
 
-# By metric and moment: the local day and the value of a sample.
-_Known = dict[Metric, dict[float, tuple[date, float]]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asleep:
@@ -67,6 +65,41 @@ class _Asleep:
     def night(self) -> date:
         """The date on the wall where the person woke."""
         return self.end.date()
+
+
+class _Known:
+    """The watch's samples by metric: each moment once, and looked up fast."""
+
+    def __init__(self, pieces: Iterable[Record]) -> None:
+        found: dict[Metric, dict[float, tuple[date, float]]] = {}
+        # What came later replaces; of what came at once the id decides, not the order.
+        for piece in sorted(pieces, key=lambda one: (one.stamp, one.record_id)):
+            for series in piece.series:
+                if piece.local_date is not None and _is_by_watch(series):
+                    samples = found.setdefault(series.metric, {})
+                    for at, value in _points(series):
+                        samples[at] = (piece.local_date, value)
+        self._times: dict[Metric, list[float]] = {}
+        self._values: dict[Metric, list[float]] = {}
+        self._last: dict[tuple[Metric, date], float] = {}
+        for metric, samples in found.items():
+            ordered = sorted(samples.items())
+            self._times[metric] = [at for at, _ in ordered]
+            self._values[metric] = [value for _, (_, value) in ordered]
+            self._last |= {(metric, day): value for _, (day, value) in ordered}
+
+    def inside(
+        self, metric: Metric, sleep: _Asleep, *, early: timedelta = timedelta()
+    ) -> list[float]:
+        """Return the values during the sleep, both ends included, by time."""
+        times = self._times.get(metric, [])
+        first = bisect_left(times, (sleep.start - early).timestamp())
+        behind = bisect_right(times, sleep.end.timestamp())
+        return self._values.get(metric, [])[first:behind]
+
+    def last_of(self, metric: Metric, day: date) -> float | None:
+        """Return the last value of a local day."""
+        return self._last.get((metric, day))
 
 
 class HealthKitNights:
@@ -109,7 +142,7 @@ def asleep_facts(session: Session) -> Mapping[str, JsonScalar]:
 
 
 def _nights(pieces: Sequence[Record], *, brand: str) -> Iterator[GatheredNight]:
-    known = _samples(pieces)
+    known = _Known(pieces)
     best: dict[date, _Asleep] = {}
     for sleep in _sleeps(pieces):
         rival = best.get(sleep.night)
@@ -128,25 +161,22 @@ def _nights(pieces: Sequence[Record], *, brand: str) -> Iterator[GatheredNight]:
 
 
 def _signals(sleep: _Asleep, known: _Known, *, brand: str) -> NightSignals | None:
-    def inside(metric: Metric, *, early: timedelta = timedelta()) -> list[float]:
-        low, high = (sleep.start - early).timestamp(), sleep.end.timestamp()
-        samples = known.get(metric, {}).items()
-        return [value for at, (_, value) in sorted(samples) if low <= at <= high]
-
     for kind, metric in _KINDS:
-        values = inside(metric)
+        values = known.inside(metric, sleep)
         if len(values) < FEWEST_SAMPLES:
             continue
-        breaths = [v for v in inside(Metric.RESPIRATORY_RATE) if v <= FASTEST_BREATH]
-        warmth = inside(Metric.SKIN_TEMPERATURE, early=_BEFORE)
-        resting = known.get(Metric.RESTING_HEART_RATE, {})
-        rates = [v for _, (day, v) in sorted(resting.items()) if day == sleep.night]
+        breaths = [
+            value
+            for value in known.inside(Metric.RESPIRATORY_RATE, sleep)
+            if value <= FASTEST_BREATH
+        ]
+        warmth = known.inside(Metric.SKIN_TEMPERATURE, sleep, early=_BEFORE)
         return NightSignals(
             series_id=f"{kind}:{brand}:watch",
             kind=kind,
             night=sleep.night,
             value_ms=median(values),
-            rhr_bpm=rates[-1] if rates else None,
+            rhr_bpm=known.last_of(Metric.RESTING_HEART_RATE, sleep.night),
             rr_brpm=median(breaths) if breaths else None,
             temp_c=warmth[-1] if warmth else None,
         )
@@ -204,18 +234,6 @@ def _asleep(piece: Record) -> _Asleep | None:
     return _Asleep(
         start=start.at, end=end.at, zone_offset=end.zone_offset, seconds=seconds
     )
-
-
-def _samples(pieces: Iterable[Record]) -> _Known:
-    known: _Known = {}
-    # What came later replaces; of what came at once the id decides, not the order.
-    for piece in sorted(pieces, key=lambda one: (one.stamp, one.record_id)):
-        for series in piece.series:
-            if piece.local_date is not None and _is_by_watch(series):
-                found = known.setdefault(series.metric, {})
-                for at, value in _points(series):
-                    found[at] = (piece.local_date, value)
-    return known
 
 
 def _is_by_watch(series: Series) -> bool:
