@@ -8,6 +8,7 @@ clean, and leaves no process behind.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import sys
@@ -18,10 +19,16 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from tests.chaos.faults import ChaosStack, Faults
-from tests.chaos.judge import Verdict, judge, wait_for_rest
-from tests.chaos.traffic import Traffic
-from tests.e2e.bodies import terra_sleep
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+import django
+
+# Records that are read are held to the contract, whose code wants its models.
+django.setup()
+
+from tests.chaos.faults import ChaosStack, Faults  # noqa: E402
+from tests.chaos.judge import Verdict, judge, wait_for_rest  # noqa: E402
+from tests.chaos.traffic import Traffic  # noqa: E402
+from tests.e2e.bodies import terra_sleep  # noqa: E402
 
 SHORT_AWAY_S = 8.0
 LONG_AWAY_S = 30.0
