@@ -24,8 +24,8 @@ def is_over(session: Mapping[str, Any], *, now: datetime) -> bool:
     idle = timedelta(minutes=settings.SESSION_IDLE_MINUTES)
     whole = timedelta(seconds=settings.SESSION_COOKIE_AGE)
     at = now.timestamp()
-    is_idle = at - float(seen) > idle.total_seconds()
-    return is_idle or at - float(began) > whole.total_seconds()
+    limits = ((seen, idle), (began, whole))
+    return any(at - float(since) > limit.total_seconds() for since, limit in limits)
 
 
 def touch(session: MutableMapping[str, Any], *, now: datetime) -> None:

@@ -15,6 +15,8 @@ from biometrics.models import StaffAlarm
 class StaffAlarmAdmin(ReadOnlyAdmin[StaffAlarm]):
     """Each stays open until what raised it is well again; nobody closes one by hand."""
 
+    nothing_yet = "Nothing needs a person."
+
     list_display = ("raised", "kind", "key", "text", "state")
     list_filter = (OpenAlarmFilter, ("since", UtcRangeFilter))
     search_fields = ("kind__exact", "key__exact")

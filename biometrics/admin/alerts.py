@@ -55,6 +55,8 @@ _STATUS = {
 class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     """Wellness information, not a diagnosis: check in with the person."""
 
+    nothing_yet = "No alerts: no night was far below its person's own usual range."
+
     health_fields = ("all_evidence",)
     change_form_before_template = "admin/biometrics/hrv_alert.html"
 

@@ -20,6 +20,8 @@ from biometrics.models import AuditEntry
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     """Acts of people and commands; nobody edits them."""
 
+    nothing_yet = "Nothing has been done by hand yet."
+
     list_before_template = "admin/biometrics/audit_list.html"
     list_display = ("when", "actor", "verb", "target", "reason")
     list_filter = (VerbFilter, ActorFilter, ("at", UtcRangeFilter))

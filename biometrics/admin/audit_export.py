@@ -56,7 +56,6 @@ def export(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
     context = {
         **admin.admin_site.each_context(request),
         "title": "Audit as CSV",
-        "opts": admin.model._meta,  # noqa: SLF001 - Django's own way to the label
         "count": rows.count(),
         "most": MOST_ROWS,
         "filters": query,

@@ -36,6 +36,8 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
     """
 
     left_out_of_lists: tuple[str, ...] = ()
+    # What an empty list says: what it means, or what to do.
+    nothing_yet = "Nothing has come here yet."
 
     paginator = InfinitePaginator
     show_full_result_count = False

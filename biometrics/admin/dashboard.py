@@ -42,6 +42,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the dashboard's blocks, each only for those who may see its rows."""
     now = timezone.now()
     may = request.user.has_perm
+    context["title"] = "Dashboard"
     context["numbers"] = selectors.for_viewer(
         selectors.dashboard_numbers(now=now), may=may
     )

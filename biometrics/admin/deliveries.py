@@ -52,6 +52,10 @@ _LABELS = {
 class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
     """Every authenticated request and what has become of it."""
 
+    nothing_yet = (
+        "No deliveries yet. Point a vendor at /webhooks/… or start the simulator."
+    )
+
     health_fields = ("raw_body", "as_curl", "fetched")
     change_form_before_template = "admin/biometrics/trail.html"
 

@@ -69,7 +69,6 @@ def erase(
     context = {
         **admin.admin_site.each_context(request),
         "title": f"Erase {subject}",
-        "opts": admin.model._meta,  # noqa: SLF001 - Django's own way to the label
         "found": erasure.preview(subject_id=subject.pk),
         "form": form,
         "back": reverse("admin:biometrics_subject_change", args=[subject.pk]),

@@ -98,7 +98,6 @@ def invite(
         "title": f"Connect an account to {subject.label}",
         "form": form,
         "made": made,
-        "opts": admin.model._meta,  # noqa: SLF001
     }
     return TemplateResponse(request, "admin/biometrics/invite.html", context)
 

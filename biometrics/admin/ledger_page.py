@@ -52,7 +52,6 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
     context = {
         **admin.admin_site.each_context(request),
         "title": "Ledger",
-        "opts": admin.model._meta,  # noqa: SLF001 - Django's own way to the label
         "sentence": sentence(balance),
         "balance": balance,
         "hours": _hours(balance),

@@ -33,6 +33,8 @@ from biometrics.models.outbox import MessageStatus
 class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
     """People whose messages wait for a decision."""
 
+    nothing_yet = "Nobody's messages wait."
+
     list_display = ("since_utc", "person", "code", "reason", "waiting")
     list_filter = (("code", ChoicesDropdownFilter), ("since", UtcRangeFilter))
     search_fields = ("subject__exact",)

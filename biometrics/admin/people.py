@@ -61,6 +61,10 @@ _LABELS = {
 class SubjectAdmin(ReadOnlyAdmin[Subject]):
     """A person, and everything that is theirs."""
 
+    nothing_yet = (
+        "Nobody yet. Connect a vendor account, or let people be created as they appear."
+    )
+
     change_form_before_template = "admin/biometrics/hrv_person.html"
     list_display = ("label", "id", "created")
     search_fields = ("id__exact", "label__istartswith")
@@ -169,6 +173,8 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
 @admin.register(VendorConnection)
 class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
     """A vendor account. Tokens are never shown, only whether there are any."""
+
+    nothing_yet = "No account is connected. A person's page makes a link to send."
 
     list_display = ("vendor", "person", "account_id", "state", "updated")
     list_filter = (VendorFilter, ("status", ChoicesDropdownFilter))

@@ -58,6 +58,5 @@ def confirm(
         "plan": verb.plan(rows) if verb.plan is not None else [],
         "ids": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "checkbox_name": ACTION_CHECKBOX_NAME,
-        "opts": admin.model._meta,  # noqa: SLF001
     }
     return TemplateResponse(request, "admin/biometrics/confirm.html", context)

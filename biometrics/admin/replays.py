@@ -114,6 +114,8 @@ class SelectionForm(forms.Form):
 class ReplayRunAdmin(ReadOnlyAdmin[ReplayRun]):
     """Every replay and plan, the newest first."""
 
+    nothing_yet = "No replay yet. A new one shows first what it would change."
+
     list_before_template = "admin/biometrics/replay_list.html"
     list_display = ("created", "chosen", "phase", "progress", "actor")
     list_filter = (
@@ -157,7 +159,6 @@ class ReplayRunAdmin(ReadOnlyAdmin[ReplayRun]):
                 request, run, may_act=self.has_operate_permission(request)
             ),
             "title": f"Replay {run.pk}",
-            "opts": self.model._meta,  # noqa: SLF001
         }
         return TemplateResponse(request, "admin/biometrics/replay.html", context)
 
@@ -179,7 +180,6 @@ class ReplayRunAdmin(ReadOnlyAdmin[ReplayRun]):
             "title": "Replay",
             "form": form,
             "back": reverse("admin:biometrics_replayrun_changelist"),
-            "opts": self.model._meta,  # noqa: SLF001
         }
         return TemplateResponse(request, "admin/biometrics/replay_choose.html", context)
 

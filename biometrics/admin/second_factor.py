@@ -44,7 +44,7 @@ class CodeForm(forms.Form):
 def second_factor(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Show one's own second factor; set it up, renew its codes or end it by a POST."""
     user = request.user
-    assert isinstance(user, User)  # admin_view lets staff in only
+    assert isinstance(user, User)  # admin_view lets nobody else in
     verbs: dict[str, Callable[[], HttpResponse | Sequence[str]]] = {
         "begin": lambda: _begin(user),
         "confirm": lambda: _confirm(request, user),

@@ -105,6 +105,8 @@ class SubscribeForm(forms.Form):
 class AlertSubscriptionAdmin(ReadOnlyAdmin[AlertSubscription]):
     """A webhook's secret is never shown again, only that there is one."""
 
+    nothing_yet = "Nobody is told outside of this console yet."
+
     list_before_template = "admin/biometrics/subscribe_link.html"
     list_display = ("channel", "address", "least", "owner", "state")
     list_filter = (("channel", ChoicesDropdownFilter),)
@@ -162,7 +164,6 @@ class AlertSubscriptionAdmin(ReadOnlyAdmin[AlertSubscription]):
             "form": form,
             "made": made,
             "page": reverse(_LIST),
-            "opts": self.model._meta,  # noqa: SLF001
         }
         return TemplateResponse(request, "admin/biometrics/subscribe.html", context)
 

@@ -106,7 +106,6 @@ def tune(
         "form": form,
         "known": known,
         "page": page,
-        "opts": admin.model._meta,  # noqa: SLF001
     }
     return TemplateResponse(request, "admin/biometrics/tuning.html", context)
 

@@ -80,7 +80,7 @@ def _arguments(pattern: URLPattern) -> list[list[Any]]:
 def _special(name: str) -> list[list[Any]] | None:
     subject = Subject.objects.order_by("label").last()
     person = [] if subject is None else [[subject.pk]]
-    known: dict[str, list[list[Any]]] = {
+    found: dict[str, list[list[Any]]] = {
         "app_list": [["biometrics"], ["resilience"], ["auth"]],
         "auth_user_password_change": [[row.pk] for row in User.objects.all()[:1]],
         "biometrics_hrvalert_acknowledge": [[x.pk] for x in HrvAlert.objects.all()[:1]],
@@ -102,7 +102,7 @@ def _special(name: str) -> list[list[Any]] | None:
         ],
         "resilience_breakermode_detail": [["kafka"]],
     }
-    return known.get(name)
+    return found.get(name)
 
 
 def groups() -> list[str]:

@@ -161,8 +161,8 @@ def _asked() -> Iterator[tuple[str, str]]:
         ("event, newest", event),
         ("alert, newest", alert),
     ):
-        model = str(row._meta.model_name)
-        yield title, reverse(f"admin:biometrics_{model}_change", args=[row.pk])
+        name = f"admin:biometrics_{row._meta.model_name}_change"
+        yield title, reverse(name, args=[row.pk])
     search = reverse("admin:search")
     for title, term in (
         ("delivery", str(newest.public_id)),
