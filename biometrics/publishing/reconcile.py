@@ -23,6 +23,11 @@ from biometrics.publishing.producers import Cluster, Progress
 
 logger = logging.getLogger(__name__)
 
+_AFTER_RESTORE = (
+    "Nothing is sent meanwhile. manage.py outbox compare says what Kafka has already; "
+    "docs/deploy.md, Restore, has the steps."
+)
+
 
 class AlarmError(BiometricsError):
     """Database and Kafka contradict each other: stop this shard, a person decides."""
@@ -71,14 +76,16 @@ def _contradiction(facts: Facts, seq: int, progress: Progress | None) -> str | N
     if seq >= facts.next_seq:
         return (
             f"Kafka has batch {seq} of shard {facts.shard}, but here the next number is "
-            f"{facts.next_seq}: the database was restored from a backup."
+            f"{facts.next_seq}: the database was restored from a backup. "
+            f"{_AFTER_RESTORE}"
         )
     if facts.open_seq is None:
         return None
     if facts.open_seq < seq:
         return (
             f"Batch {facts.open_seq} of shard {facts.shard} is open, but Kafka already "
-            f"has batch {seq}: the database was restored from a backup."
+            f"has batch {seq}: the database was restored from a backup. "
+            f"{_AFTER_RESTORE}"
         )
     if seq < facts.published_seq:
         return (

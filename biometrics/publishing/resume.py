@@ -43,7 +43,7 @@ def resume(
     number from which they do. A failure on the way leaves the alarm as it was; call
     it again.
     """
-    state = _take(shard, now)
+    state = take(shard, now)
     deadline = time.monotonic() + _SECONDS
     if state.holder:
         cluster.fence(transactional_id=state.holder, deadline=deadline)
@@ -78,7 +78,8 @@ def resume(
     return newest + 1
 
 
-def _take(shard: int, now: datetime) -> ShardState:
+def take(shard: int, now: datetime) -> ShardState:
+    """Take a shard that an alarm has stopped; raises NoAlarmError when it cannot be."""
     row = ShardLease.objects.filter(step=LeaseStep.PUBLISH, shard=shard).first()
     if row is None or not row.alarm:
         message = f"Shard {shard} has no alarm; see manage.py outbox status."

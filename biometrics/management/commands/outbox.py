@@ -1,9 +1,10 @@
-"""What waits to be published: ``manage.py outbox status|parked|fix|retry|skip|...``."""
+"""What waits to be published: ``manage.py outbox status|parked|fix|retry|skip|compare|...``."""
 
 from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from biometrics.errors import BiometricsError
 from biometrics.identity import database_id
 from biometrics.models import OutboxMessage, ParkedQueue, ShardLease
 from biometrics.models.outbox import LeaseStep, MessageStatus
-from biometrics.publishing import relay
+from biometrics.publishing import compare, relay, topics
+from biometrics.publishing.producers.kafka_reader import record_ids
 from biometrics.publishing.resume import resume
 
 
@@ -36,6 +38,18 @@ class Command(BaseCommand):
             verb = verbs.add_parser(name, help=text)
             verb.add_argument("--subject", type=UUID, required=True)
             verb.add_argument("--reason", required=True)
+        comparing = verbs.add_parser(
+            "compare", help="find waiting messages of stopped shards that Kafka has"
+        )
+        comparing.add_argument(
+            "--since",
+            type=datetime.fromisoformat,
+            help="read records from then on, with offset; default: all that are kept",
+        )
+        comparing.add_argument(
+            "--apply", action="store_true", help="mark those as published"
+        )
+        comparing.add_argument("--reason", default="", help="needed with --apply")
         ending = verbs.add_parser("resume", help="end the alarm of a shard")
         ending.add_argument("--shard", type=int, required=True)
         ending.add_argument(
@@ -111,6 +125,36 @@ class Command(BaseCommand):
             now=timezone.now(),
         )
         self.stdout.write(answer.format(count))
+
+    def _compare(self, options: dict[str, Any]) -> None:
+        if options["apply"] and not options["reason"]:
+            message = "--apply needs a --reason, which is kept in the audit."
+            raise CommandError(message)
+        shards = compare.stopped_shards()
+        if not shards:
+            self.stdout.write("No shard is stopped.")
+            return
+        records = record_ids(
+            topics=sorted({spec.name for spec in topics.declared()}),
+            since=options["since"],
+        )
+        for found in compare.compare(shards=shards, records=records):
+            self.stdout.write(
+                f"shard {found.shard}\t{found.waiting} wait, "
+                f"{len(found.published)} of them are in Kafka"
+            )
+            if options["apply"]:
+                number = compare.mark(
+                    found,
+                    actor=_actor(),
+                    reason=options["reason"],
+                    now=timezone.now(),
+                )
+                self.stdout.write(f"\t{number} are marked as published")
+            self.stdout.write(
+                f"\tnext: manage.py outbox resume --shard {found.shard} "
+                f"--open-batch {found.open_batch} --reason …"
+            )
 
     def _resume(self, options: dict[str, Any]) -> None:
         number = resume(
