@@ -28,6 +28,10 @@ class StaffSession:
         )
         assert status == 302, "could not sign in"
 
+    def get(self, path: str) -> tuple[int, str]:
+        """Return the status and the source of a page."""
+        return self._get(path)
+
     def page(self, path: str) -> str:
         """Return what can be read on a page, white space folded."""
         status, text = self._get(path)
