@@ -46,7 +46,7 @@ def restored(world: World, *, had_open: bool = False) -> None:
     for message in later:
         message.status, message.published_at = MessageStatus.PENDING, None
         message.kafka_partition = message.kafka_offset = None
-        if not had_open or message.batch.seq != 2:
+        if not had_open or message.batch is None or message.batch.seq != 2:
             message.batch = None
         else:
             message.status = MessageStatus.IN_BATCH
