@@ -24,28 +24,41 @@ def retain(*, now: datetime, limit_s: float) -> dict[str, int]:
     parked keep their bytes however old they are.
     """
     deadline = time.monotonic() + limit_s
-    raw_before = now - timedelta(days=settings.RAW_RETENTION_DAYS)
-    messages_before = now - timedelta(days=settings.MESSAGE_RETENTION_DAYS)
-    old_bodies = WebhookDelivery.objects.filter(
-        received_at__lt=raw_before, status__in=_AT_REST, body__isnull=False
-    )
-    old_documents = DeliveryDocument.objects.filter(
-        fetched_at__lt=raw_before, delivery__status__in=_AT_REST, body__isnull=False
-    )
-    old_messages = OutboxMessage.objects.filter(
-        status=MessageStatus.PUBLISHED, published_at__lt=messages_before
-    )
     return {
-        "bodies": _blank(old_bodies, deadline=deadline),
-        "documents": _blank(old_documents, deadline=deadline),
-        # The row stays as the proof of publication; only its bytes go.
-        "messages": _blank(
-            old_messages.filter(value__isnull=False), deadline=deadline, column="value"
-        ),
+        name: _blank(rows, column=column, deadline=deadline)
+        for name, (rows, column) in _old(now).items()
     }
 
 
-def _blank(rows: QuerySet[Any], *, deadline: float, column: str = "body") -> int:
+def due(*, now: datetime) -> dict[str, int]:
+    """Return how many of each `retain` would drop, and change nothing."""
+    return {name: rows.count() for name, (rows, _) in _old(now).items()}
+
+
+def _old(now: datetime) -> dict[str, tuple[QuerySet[Any], str]]:
+    """Return the rows that have served their time, and the column that goes."""
+    raw_before = now - timedelta(days=settings.RAW_RETENTION_DAYS)
+    messages_before = now - timedelta(days=settings.MESSAGE_RETENTION_DAYS)
+    bodies = WebhookDelivery.objects.filter(
+        received_at__lt=raw_before, status__in=_AT_REST, body__isnull=False
+    )
+    documents = DeliveryDocument.objects.filter(
+        fetched_at__lt=raw_before, delivery__status__in=_AT_REST, body__isnull=False
+    )
+    # The row stays as the proof of publication; only its bytes go.
+    messages = OutboxMessage.objects.filter(
+        status=MessageStatus.PUBLISHED,
+        published_at__lt=messages_before,
+        value__isnull=False,
+    )
+    return {
+        "bodies": (bodies, "body"),
+        "documents": (documents, "body"),
+        "messages": (messages, "value"),
+    }
+
+
+def _blank(rows: QuerySet[Any], *, column: str, deadline: float) -> int:
     done = 0
     while time.monotonic() < deadline:
         ids = list(rows.values_list("pk", flat=True)[:_BATCH])

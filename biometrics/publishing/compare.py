@@ -2,7 +2,7 @@
 
 A backup knows less than the topics. A message that was published after it waits in the
 restored database as if it had never been sent; so does one that processing makes anew,
-since the ids of records are made from what they say. Both are told by their `ce_id`.
+since the same revision of a record has the same id. Both are told by their `ce_id`.
 """
 
 from __future__ import annotations

@@ -30,17 +30,7 @@ def record_ids(
     With `since`, only records that were sent at that time or later. Raises
     UnreachableError.
     """
-    try:
-        with closed_on_failure() as connect:
-            consumer = KafkaConsumer(
-                **(config or KafkaConfig.from_settings()).client_options(),
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                metrics_enabled=False,
-                kafka_client=connect,
-            )
-    except (KafkaError, OSError) as error:
-        raise _unreachable(error) from error
+    consumer = _consumer(config)
     try:
         yield from _read(consumer, topics, since)
     except KafkaError as error:
@@ -49,14 +39,76 @@ def record_ids(
         consumer.close(autocommit=False, timeout_ms=1000)
 
 
-def _read(
-    consumer: KafkaConsumer, topics: Sequence[str], since: datetime | None
-) -> Iterator[tuple[UUID, Receipt]]:
-    parts = [
+class Tail:
+    """What is committed to topics from the moment on at which this was opened.
+
+    Raises UnreachableError.
+    """
+
+    def __init__(
+        self, *, topics: Sequence[str], config: KafkaConfig | None = None
+    ) -> None:
+        self._consumer = _consumer(config)
+        try:
+            parts = _partitions(self._consumer, topics)
+            self._consumer.assign(parts)
+            self._consumer.seek_to_end()
+            for part in parts:
+                # Resolved now, so that nothing that is sent from now on is missed.
+                self._consumer.position(part)
+        except KafkaError as error:
+            self.close()
+            raise _unreachable(error) from error
+
+    def find(self, *, header: tuple[str, bytes], deadline: float) -> Receipt | None:
+        """Return where the first record with a header lies; None when time is up.
+
+        `deadline` is in `time.monotonic`.
+        """
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                wait_ms = max(1, min(_POLL_MS, int(left * 1000)))
+                for records in self._consumer.poll(timeout_ms=wait_ms).values():
+                    for record in records:
+                        if header in record.headers:
+                            return Receipt(
+                                partition=record.partition, offset=record.offset
+                            )
+        except KafkaError as error:
+            raise _unreachable(error) from error
+        return None
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._consumer.close(autocommit=False, timeout_ms=1000)
+
+
+def _consumer(config: KafkaConfig | None) -> KafkaConsumer:
+    try:
+        with closed_on_failure() as connect:
+            return KafkaConsumer(
+                **(config or KafkaConfig.from_settings()).client_options(),
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                metrics_enabled=False,
+                kafka_client=connect,
+            )
+    except (KafkaError, OSError) as error:
+        raise _unreachable(error) from error
+
+
+def _partitions(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    return [
         TopicPartition(topic, number)
         for topic in topics
         for number in sorted(consumer.partitions_for_topic(topic) or ())
     ]
+
+
+def _read(
+    consumer: KafkaConsumer, topics: Sequence[str], since: datetime | None
+) -> Iterator[tuple[UUID, Receipt]]:
+    parts = _partitions(consumer, topics)
     consumer.assign(parts)
     ends = consumer.end_offsets(parts)
     consumer.seek_to_beginning(*parts)
