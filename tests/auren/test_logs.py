@@ -50,7 +50,4 @@ def test_what_repeats_itself_is_cut_and_counted() -> None:
 def test_addresses_of_requests_are_not_logged() -> None:
     """The access log of the server would hold links, codes and verification tokens."""
     loggers: Any = settings.LOGGING["loggers"]
-    assert loggers["uvicorn.access"] == {
-        "handlers": [],
-        "propagate": False,
-    }
+    assert loggers["uvicorn.access"] == {"handlers": [], "propagate": False}

@@ -1,0 +1,110 @@
+"""The command blocks of README.md do what it says, against a running bridge."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from auren.devstack.process import ManagedProcess
+from tests.e2e.stack import ROOT, SECRETS, Stack
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.redis]
+# By their first line: what is run below, and what the devstack's own tests start.
+RUN = (
+    ". .devstack/secrets.env",
+    ".venv/bin/python manage.py consume",
+    "from kafka import",
+)
+STARTED_ELSEWHERE = ("make run", "make test", "python3.11 -m venv")
+
+
+def blocks() -> list[str]:
+    """Return the fenced blocks that somebody is meant to type or run."""
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for block in found if "-> 2 verify ->" not in block]
+
+
+def block(start: str) -> str:
+    (found,) = [one for one in blocks() if one.startswith(start)]
+    return found
+
+
+def test_no_block_is_forgotten() -> None:
+    for one in blocks():
+        assert one.startswith((*RUN, *STARTED_ELSEWHERE)), one
+    for start in (*RUN, *STARTED_ELSEWHERE):
+        block(start)
+
+
+@pytest.fixture(scope="module")
+def delivered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Type the block that signs by hand; return what curl printed."""
+    for tool in ("bash", "openssl", "curl"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    home = tmp_path_factory.mktemp("typed")
+    (home / ".devstack").mkdir()
+    (home / ".devstack" / "secrets.env").write_text(
+        f"AUREN_WEBHOOK_SECRET_TERRA={SECRETS['terra']}\n"
+    )
+    typed = block(RUN[0]).replace("127.0.0.1:8889", f"127.0.0.1:{stack.port}")
+    done = subprocess.run(
+        ["bash", "-euc", typed],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_a_delivery_by_hand_is_accepted(delivered: str) -> None:
+    assert '"status":"accepted"' in delivered
+
+
+def test_its_alert_is_read_from_the_topic(stack: Stack, delivered: str) -> None:
+    command = block(RUN[1]).split()
+    assert command[:2] == [".venv/bin/python", "manage.py"]
+
+    def alert() -> bool:
+        code, said = stack.run(*command[2:])
+        return code == 0 and "CRITICAL" in said
+
+    stack.until(alert, "the alert is on the topic")
+
+
+def test_the_consumer_in_python_reads_it(
+    stack: Stack, delivered: str, tmp_path: Path
+) -> None:
+    program = block(RUN[2]).replace("127.0.0.1:19092", stack.kafka.bootstrap_servers)
+    # A new group begins at the end; the reader of a test wants what is there.
+    program = program.replace(
+        'group_id="my-service",', 'group_id="my-service", auto_offset_reset="earliest",'
+    ).replace(".decode())\n", ".decode(), flush=True)\n")
+    (tmp_path / "consumer.py").write_text(program)
+    seen = threading.Event()
+    lines: list[str] = []
+
+    def keep(line: str) -> None:
+        lines.append(line)
+        if "hrv" in line:
+            seen.set()
+
+    process = ManagedProcess(
+        name="consumer",
+        argv=[sys.executable, "consumer.py"],
+        cwd=tmp_path,
+        on_line=keep,
+    )
+    try:
+        assert seen.wait(60), lines
+    finally:
+        process.kill9()
