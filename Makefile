@@ -42,6 +42,7 @@ check: venv
 	$(CHECK_ENV) AUREN_MODE=development DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py contract --check
 	$(CHECK_ENV) $(BIN)/python manage.py coverage --check
+	$(CHECK_ENV) $(BIN)/python manage.py reference --check
 	$(CHECK_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: venv

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import redis
 from django.conf import settings
@@ -115,61 +116,91 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
 
 
+class _Gauge(NamedTuple):
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+    def family(self, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+        """Return it with a value for each combination of labels."""
+        found = GaugeMetricFamily(self.name, self.text, labels=list(self.labels))
+        for labels, value in values:
+            found.add_metric(list(labels), value)
+        return found
+
+
+_DEPTH = _Gauge(
+    "biobridge_queue_depth", "Rows that wait, by queue and status.", ("queue", "status")
+)
+_OLDEST = _Gauge(
+    "biobridge_queue_oldest_seconds", "Age of the oldest row that is due.", ("queue",)
+)
+_STOPPED = _Gauge(
+    "biobridge_shards_stopped",
+    "Shards that publish nothing until a person has ended their alarm; must be 0.",
+)
+_ALARMS = _Gauge(
+    "biobridge_staff_alarms_open", "Open alarms for staff, by kind.", ("kind",)
+)
+_IDLE = _Gauge(
+    "biobridge_secret_slot_idle_seconds",
+    "Since a signing secret last proved a delivery, or since it is counted.",
+    ("vendor", "slot"),
+)
+_OFTEN = _Gauge(
+    "biobridge_hrv_alerts_per_30_user_nights",
+    "Alerts of the last 30 nights by highest severity, per 30 nights of a person.",
+    ("severity",),
+)
+_LOW_NIGHTS = _Gauge(
+    "biobridge_hrv_low_night_ratio",
+    "Share of judged nights with z1 of -2 or less; 0.03 to 0.06 is expected.",
+)
+_ALERTED = _Gauge(
+    "biobridge_hrv_often_alerted_ratio",
+    "Share of people with more than two HIGH or CRITICAL alerts in 30 nights.",
+)
+
+
 class TableCollector(Collector):
     """Gauges read from the database at each scrape, the same on every host."""
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the gauges without values; asks no database."""
+        gauges = (
+            *(_DEPTH, _OLDEST, _STOPPED, _ALARMS, _IDLE),
+            *(_OFTEN, _LOW_NIGHTS, _ALERTED),
+        )
+        for gauge in gauges:
+            yield gauge.family([])
 
     def collect(self) -> Iterator[Metric]:
         """Yield queue depths and ages by partial index; cost does not grow with history."""
         now = timezone.now()
         queues = selectors.queues(now=now)
-        depth = GaugeMetricFamily(
-            "biobridge_queue_depth",
-            "Rows that wait, by queue and status.",
-            labels=["queue", "status"],
+        yield _DEPTH.family(queues.depths.items())
+        yield _OLDEST.family(
+            ((queue,), age.total_seconds() if age else 0.0)
+            for queue, age in queues.oldest.items()
         )
-        for (queue, status), count in queues.depths.items():
-            depth.add_metric([queue, status], count)
-        yield depth
-        age = GaugeMetricFamily(
-            "biobridge_queue_oldest_seconds",
-            "Age of the oldest row that is due.",
-            labels=["queue"],
+        yield _STOPPED.family([((), selectors.stopped_shards())])
+        yield _ALARMS.family(
+            ((kind,), n) for kind, n in selectors.open_alarms().items()
         )
-        for queue, oldest in queues.oldest.items():
-            age.add_metric([queue], oldest.total_seconds() if oldest else 0.0)
-        yield age
-        yield _idle_secrets(now=now)
+        yield _IDLE.family(
+            ((row.vendor, str(row.slot)), _age(secret_use.idle_since(row), now))
+            for row in SecretUse.objects.order_by("vendor", "slot")
+        )
         yield from _hrv(rates.summary(now=now))
 
 
-def _idle_secrets(*, now: datetime) -> Metric:
-    idle = GaugeMetricFamily(
-        "biobridge_secret_slot_idle_seconds",
-        "Since a signing secret last proved a delivery, or since it is counted.",
-        labels=["vendor", "slot"],
-    )
-    for row in SecretUse.objects.order_by("vendor", "slot"):
-        age = (now - secret_use.idle_since(row)).total_seconds()
-        idle.add_metric([row.vendor, str(row.slot)], max(0.0, age))
-    return idle
+def _age(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())
 
 
 def _hrv(found: rates.Rates) -> Iterator[Metric]:
-    often = GaugeMetricFamily(
-        "biobridge_hrv_alerts_per_30_user_nights",
-        "Alerts of the last 30 nights by highest severity, per 30 nights of a person.",
-        labels=["severity"],
+    yield _OFTEN.family(
+        ((severity,), rate) for severity, rate in found.per_30_user_nights.items()
     )
-    for severity, rate in found.per_30_user_nights.items():
-        often.add_metric([severity], rate)
-    yield often
-    yield GaugeMetricFamily(
-        "biobridge_hrv_low_night_ratio",
-        "Share of judged nights with z1 of -2 or less; 0.03 to 0.06 is expected.",
-        value=found.low_share or 0.0,
-    )
-    yield GaugeMetricFamily(
-        "biobridge_hrv_often_alerted_ratio",
-        "Share of people with more than two HIGH or CRITICAL alerts in 30 nights.",
-        value=found.often_share or 0.0,
-    )
+    yield _LOW_NIGHTS.family([((), found.low_share or 0.0)])
+    yield _ALERTED.family([((), found.often_share or 0.0)])

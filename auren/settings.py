@@ -256,15 +256,6 @@ AIOHTTP_CONNECTOR_LIMIT = env.integer("AIOHTTP_CONNECTOR_LIMIT", 200, low=1)
 VENDOR_LIMIT_FACTOR = env.number("VENDOR_LIMIT_FACTOR", 1.0, low=0.001, high=1000)
 VENDOR_TIMEOUT_S = env.number("VENDOR_TIMEOUT_S", 10.0, low=0.1, high=120)
 
-# ── Mail: only connect links, and only where a server is named ───────────────
-EMAIL_HOST = env.text("EMAIL_HOST")
-EMAIL_PORT = env.integer("EMAIL_PORT", 587, low=1, high=65_535)
-EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
-EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
-EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
-EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "auren@localhost")
-
 # ── Kafka ────────────────────────────────────────────────────────────────────
 KAFKA_BOOTSTRAP_SERVERS = env.servers("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
 KAFKA_DELIVERY = env.one_of(
@@ -373,7 +364,7 @@ HRV_ABSOLUTE_RULES = env.one_of(
     "HRV_ABSOLUTE_RULES", "", ("", "until_baseline", "always", "guarded", "off")
 )
 
-# ── Telling staff of alerts by e-mail; without a host e-mail cannot be chosen ──
+# ── Mail: connect links, and alerts by e-mail; neither without a server ──────
 EMAIL_HOST = env.text("EMAIL_HOST")
 EMAIL_PORT = env.integer("EMAIL_PORT", 587, low=1, high=65_535)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")

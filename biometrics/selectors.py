@@ -18,11 +18,13 @@ from biometrics.models import (
     IntakeCount,
     OutboxMessage,
     ReplayRun,
+    ShardLease,
+    StaffAlarm,
     WebhookDelivery,
 )
 from biometrics.models.hrv import AlertStatus
 from biometrics.models.intake import DUE_DELIVERY, DeliveryOrigin, DeliveryStatus
-from biometrics.models.outbox import MessageStatus
+from biometrics.models.outbox import LeaseStep, MessageStatus
 from biometrics.models.replay import ReplayState
 
 # Runs go one after the other; who looks at an older one looks again.
@@ -98,6 +100,21 @@ def open_alerts() -> dict[str, int]:
         .values_list("severity")
         .annotate(n=Count("id"))
     )
+
+
+def open_alarms() -> dict[str, int]:
+    """Return how many alarms for staff are open, by kind."""
+    return dict(
+        StaffAlarm.objects.filter(cleared_at=None)
+        .values_list("kind")
+        .annotate(n=Count("id"))
+        .order_by("kind")
+    )
+
+
+def stopped_shards() -> int:
+    """Return how many shards publish nothing until a person has ended their alarm."""
+    return ShardLease.objects.filter(step=LeaseStep.PUBLISH).exclude(alarm="").count()
 
 
 def dashboard_numbers(*, now: datetime) -> dict[str, str]:
