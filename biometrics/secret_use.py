@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Max
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
 
 from biometrics.models import SecretUse, WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
@@ -62,14 +62,25 @@ def idle_since(row: SecretUse) -> datetime:
     return row.last_at or row.since
 
 
-def may_go(row: SecretUse, *, rows: list[SecretUse], now: datetime) -> bool:
-    """Say whether a secret is unused for a week while another of its vendor is in use."""
-    others = [
-        one
-        for one in rows
-        if one.vendor == row.vendor and one.slot != row.slot and one.last_at
-    ]
-    return bool(others) and now - idle_since(row) >= IDLE
+def is_used(row: SecretUse, *, now: datetime) -> bool:
+    """Say whether the secret proved anything in the last week."""
+    return row.last_at is not None and now - row.last_at < IDLE
+
+
+def rows() -> QuerySet[SecretUse]:
+    """Return all secrets, each with `others_last_at` of its vendor's others."""
+    others = SecretUse.objects.filter(vendor=OuterRef("vendor")).exclude(
+        slot=OuterRef("slot")
+    )
+    newest = others.order_by(F("last_at").desc(nulls_last=True)).values("last_at")
+    return SecretUse.objects.annotate(others_last_at=Subquery(newest[:1]))
+
+
+def may_go(row: SecretUse, *, now: datetime) -> bool:
+    """Say whether a row of `rows` is unused for a week while another one is used."""
+    others: datetime | None = getattr(row, "others_last_at", None)
+    is_replaced = others is not None and now - others < IDLE
+    return is_replaced and now - idle_since(row) >= IDLE
 
 
 def _active() -> Iterator[tuple[tuple[str, int], str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -20,6 +22,10 @@ class SecretUseAdmin(ReadOnlyAdmin[SecretUse]):
     ordering = ("vendor", "slot")
     fields = ("place", "proven", "last", "watched", "counted", "state", "advice")
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SecretUse]:
+        """Read each with what the others of its vendor do, in one query."""
+        return secret_use.rows().order_by(*self.ordering)
 
     @display(description="Secret", ordering="vendor")
     def place(self, row: SecretUse) -> str:
@@ -48,10 +54,9 @@ class SecretUseAdmin(ReadOnlyAdmin[SecretUse]):
     def state(self, row: SecretUse) -> str:
         """Show whether it is needed."""
         now = timezone.now()
-        if secret_use.may_go(row, rows=_of_vendor(row), now=now):
+        if secret_use.may_go(row, now=now):
             return "may go"
-        is_used = row.last_at is not None and now - row.last_at < secret_use.IDLE
-        return "in use" if is_used else "quiet"
+        return "in use" if secret_use.is_used(row, now=now) else "quiet"
 
     @display(description="What to do")
     def advice(self, row: SecretUse) -> str:
@@ -64,7 +69,3 @@ class SecretUseAdmin(ReadOnlyAdmin[SecretUse]):
             "quiet": "Nothing came that it proved. Keep it until it has been quiet for "
             "7 days beside one that is in use.",
         }[self.state(row)]
-
-
-def _of_vendor(row: SecretUse) -> list[SecretUse]:
-    return list(SecretUse.objects.filter(vendor=row.vendor))

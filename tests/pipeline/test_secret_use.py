@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -38,7 +39,7 @@ def proven(at: datetime, *, slot: int, vendor: str = "terra", **changes: str) ->
 
 
 def rows() -> dict[int, SecretUse]:
-    return {row.slot: row for row in SecretUse.objects.filter(vendor="terra")}
+    return {row.slot: row for row in secret_use.rows().filter(vendor="terra")}
 
 
 def test_each_secret_is_counted_by_its_place() -> None:
@@ -70,18 +71,19 @@ def test_an_old_secret_may_go_after_a_week_beside_one_in_use() -> None:
     proven(START + timedelta(hours=1), slot=0)
     proven(START + 6 * DAY, slot=1)
     secret_use.keep(now=START + 7 * DAY)
-    known = list(rows().values())
+    old, new = rows()[0], rows()[1]
     early, late = START + 7 * DAY, START + 7 * DAY + timedelta(hours=2)
-    assert not secret_use.may_go(known[0], rows=known, now=early)
-    assert secret_use.may_go(known[0], rows=known, now=late)
-    assert not secret_use.may_go(known[1], rows=known, now=late)
+    assert not secret_use.may_go(old, now=early)
+    assert secret_use.may_go(old, now=late)
+    assert not secret_use.may_go(new, now=late)
+    # A vendor that is silent as a whole has not changed its secret.
+    assert not secret_use.may_go(old, now=START + 20 * DAY)
 
 
 def test_the_only_secret_never_may_go(settings: Settings) -> None:
     settings.AUREN_WEBHOOK_SECRETS = {"terra": ["old-one"]}
     secret_use.keep(now=START)
-    known = list(rows().values())
-    assert not secret_use.may_go(known[0], rows=known, now=START + 90 * DAY)
+    assert not secret_use.may_go(rows()[0], now=START + 90 * DAY)
 
 
 def test_a_secret_in_another_ones_place_starts_anew(settings: Settings) -> None:
@@ -93,9 +95,10 @@ def test_a_secret_in_another_ones_place_starts_anew(settings: Settings) -> None:
     secret_use.keep(now=START + 8 * DAY)
     assert [row.proven for row in rows().values()] == [0, 0, 0]
     assert {row.since for row in rows().values()} == {START + 8 * DAY}
-    known = list(rows().values())
+    proven(START + 8 * DAY + timedelta(hours=1), slot=0)
+    secret_use.keep(now=START + 9 * DAY)
     assert not any(
-        secret_use.may_go(row, rows=known, now=START + 9 * DAY) for row in known
+        secret_use.may_go(row, now=START + 9 * DAY) for row in rows().values()
     )
 
 
@@ -104,6 +107,20 @@ def test_a_secret_that_was_taken_out_is_forgotten(settings: Settings) -> None:
     settings.AUREN_WEBHOOK_SECRETS = {"terra": ["old-one"]}
     secret_use.keep(now=START + DAY)
     assert list(rows()) == [0]
+
+
+def test_the_list_asks_no_more_for_more_secrets(
+    settings: Settings, django_assert_max_num_queries: Any
+) -> None:
+    settings.AUREN_WEBHOOK_SECRETS = {
+        "terra": [f"terra-{n}" for n in range(9)],
+        "oura": [f"oura-{n}" for n in range(9)],
+    }
+    secret_use.keep(now=START)
+    client = Client()
+    client.force_login(User.objects.create_superuser("ops", password="x"))
+    with django_assert_max_num_queries(12):
+        client.get(reverse("admin:biometrics_secretuse_changelist"))
 
 
 def test_the_console_says_which_may_go_and_shows_no_secret() -> None:
