@@ -22,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_WEBHOOK_SECRET_TERRA=check \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
-.PHONY: run test check format lock clean venv bench-breaker bench-console bench-drain bench-hrv bench-intake chaos chaos-short
+.PHONY: run test check format lock clean venv bench-bodies bench-breaker bench-console bench-drain bench-hrv bench-intake chaos chaos-short
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -57,6 +57,10 @@ bench-console: venv
 
 bench-intake: venv
 	$(BIN)/python -m tests.bench.bench_intake --write
+
+# Memory for bodies of 50 MiB; docs/performance.md.
+bench-bodies: venv
+	$(BIN)/python -m tests.bench.bench_bodies
 
 bench-drain: venv
 	$(BIN)/python -m tests.bench.bench_drain --write

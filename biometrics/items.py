@@ -160,12 +160,15 @@ def stored_delivery(
     delivery: WebhookDelivery, *, documents: Sequence[ApiResponse]
 ) -> StoredDelivery:
     """Return the delivery as adapters see it."""
+    if delivery.body is not None:
+        # In place of what the driver gave: tens of megabytes are not held twice.
+        delivery.body = bytes(delivery.body)
     return StoredDelivery(
         vendor=delivery.vendor,
         account_id=delivery.account_id,
         event_type=delivery.event_type,
         headers=delivery.headers,
-        body=bytes(delivery.body or b""),
+        body=delivery.body or b"",
         received_at=delivery.received_at.astimezone(UTC),
         documents=tuple(documents),
         is_listed=listed.is_listed(delivery),

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 import orjson
 
 from biometrics.catalogue import Metric, plausible
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
-from biometrics.vendors.base import JsonScalar, Problem, ReadingValue, Series
+from biometrics.vendors.base import MIB, JsonScalar, Problem, ReadingValue, Series
 from biometrics.vendors.coverage import AS_SENT, Covered, times
 
+# Of a long body: what is read whole, and how deep objects are looked into.
+_SHORT = 64 * 1024
+_OUTLINED = 3
+_LONGEST_BLANK = 64
 # Deeper nesting than any vendor sends; a bound keeps hostile bodies cheap.
 _MAX_DEPTH = 64
 
@@ -74,10 +79,16 @@ def load_json(body: bytes, *, where: str = "body") -> Any:
     are refused by the parser.
     """
     try:
-        parsed = orjson.loads(body)
+        # orjson makes a document of its own first, two and a half times a long body.
+        parsed = orjson.loads(body) if len(body) <= MIB else msgspec.json.decode(body)
     except orjson.JSONDecodeError as error:
         message = f"not JSON: {error.msg}"
         raise UnreadableDeliveryError(message, field=where) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        message = f"not JSON ({type(error).__name__})"
+        raise UnreadableDeliveryError(message, field=where) from None
+    except RecursionError:
+        raise UnreadableDeliveryError("nested too deeply", field=where) from None
     check_depth(parsed, where=where)
     return parsed
 
@@ -91,14 +102,37 @@ def load_object(body: bytes, *, where: str = "body") -> dict[str, Any]:
 
 
 def load_envelope(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body at intake; raises MalformedPayloadError."""
+    """Return the JSON object of a body at intake; raises MalformedPayloadError.
+
+    Of a body above one MiB only the outline is read: a long list holds None alone, a
+    long text is None.
+    """
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = orjson.loads(body) if len(body) <= MIB else _outline(body, depth=0)
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         raise MalformedPayloadError("malformed", "The body is not JSON.") from None
     if not isinstance(parsed, dict):
         raise MalformedPayloadError("malformed", "The body is not a JSON object.")
     return parsed
+
+
+def _outline(raw: bytes | memoryview, *, depth: int) -> object:
+    """Return a JSON value without the lists and texts that make it long."""
+    if depth > 0 and len(raw) <= _SHORT:
+        return orjson.loads(raw)
+    opening = bytes(raw[:_LONGEST_BLANK]).lstrip()[:1]
+    if opening == b"{" and depth < _OUTLINED:
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        return {
+            name: _outline(memoryview(value), depth=depth + 1)
+            for name, value in members.items()
+        }
+    if opening == b"{":
+        return {"": None}
+    if depth == 0:
+        # Not an object, which is all that the caller has to know of it.
+        return None
+    return [None] if opening == b"[" else None
 
 
 def check_depth(parsed: object, *, where: str) -> None:

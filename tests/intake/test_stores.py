@@ -113,6 +113,33 @@ class StoreContract:
         assert not self.use(lambda store: store.insert_large(row("a", body=body)))
         assert self.counts() == {"stored": 1, "duplicate": 1}
 
+    def test_a_large_body_is_stored_byte_by_byte(self) -> None:
+        body = bytes(range(256)) * 8192 + b"\\x00\n\\.\n'"
+        parts = {"a": body, "b": body[:-1], "c": b""}
+
+        async def job(store: IntakeStore) -> list[bool]:
+            return [
+                await store.insert_large(row(key, body=part))
+                for key, part in parts.items()
+            ]
+
+        assert self.use(job) == [True] * 3
+        rows = self.query(
+            "SELECT body FROM biometrics_webhookdelivery ORDER BY dedupe_key"
+        )
+        assert [bytes(stored) for (stored,) in rows] == [body, body[:-1], b""]
+
+    def test_a_refused_large_row_leaves_nothing_and_the_next_is_stored(self) -> None:
+        async def job(store: IntakeStore) -> bool:
+            with pytest.raises(RowRefusedError):
+                await store.insert_large(row("a", body=b"x" * 99, status="nonsense"))
+            return await store.insert_large(row("b", body=b"y" * 99))
+
+        assert self.use(job)
+        rows = self.query("SELECT dedupe_key, body FROM biometrics_webhookdelivery")
+        assert [(key, bytes(stored)) for key, stored in rows] == [("b", b"y" * 99)]
+        assert self.counts() == {"stored": 1}
+
     def test_a_refused_row_leaves_nothing_of_its_batch(self) -> None:
         with pytest.raises(RowRefusedError):
             self.insert(row("a"), row("b", status="nonsense"))
