@@ -39,6 +39,7 @@ def _anew(settings: Settings) -> Iterator[None]:
     nudges.connect.cache_clear()
     yield
     pacing.forget()
+    nudges.connect().connection_pool.disconnect()
     nudges.connect.cache_clear()
 
 
@@ -199,6 +200,7 @@ class TestAlone:
             ).start()
             assert leave(10) == 2
             assert len(callers) == 1
+            callers[0].close()
 
     @pytest.mark.redis
     def test_a_redis_that_comes_back_is_asked_again(
