@@ -107,6 +107,7 @@ SECRETS = {
     "AUREN_OURA_CLIENT_SECRET": "s.AUREN_VENDORS['oura']['client_secret']",
     "AUREN_OURA_VERIFICATION_TOKEN": "s.AUREN_VENDORS['oura']['verification_token']",
     "AUREN_WHOOP_CLIENT_SECRET": "s.AUREN_VENDORS['whoop']['client_secret']",
+    "AUREN_HEALTHKIT_CLIENT_SECRET": "s.AUREN_VENDORS['healthkit']['client_secret']",
     "AUREN_TERRA_API_KEY": "s.AUREN_VENDORS['terra']['api_key']",
     "AUREN_WEBHOOK_SECRET_OURA": "s.AUREN_WEBHOOK_SECRETS['oura'][0]",
     "AUREN_WEBHOOK_SECRET_WHOOP": "s.AUREN_WEBHOOK_SECRETS['whoop'][0]",
