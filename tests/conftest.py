@@ -90,13 +90,17 @@ def django_db_setup(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
     """Put back what the migrations stored, once a test has emptied the tables.
 
     Tests do not depend on which of them ran in the same process before.
     """
     result = yield
-    if _empties_tables(item) and _BLOCKER in item.config.stash:
+    # After the last test the tables themselves are gone.
+    is_last = nextitem is None
+    if not is_last and _empties_tables(item) and _BLOCKER in item.config.stash:
         with item.config.stash[_BLOCKER].unblock():
             _restore_groups()
     return result
