@@ -35,6 +35,7 @@ _DARK = "document.documentElement.classList.toggle('dark', {})"
 _STILL = """
 () => Promise.allSettled(
   document.getAnimations()
+    .filter((one) => one.playState === "running")
     .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
     .map((one) => one.finished)
 )
