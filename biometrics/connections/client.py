@@ -16,6 +16,7 @@ from biometrics import metrics
 from biometrics.connections import pacing
 from biometrics.connections.access import application_headers, base_of
 from biometrics.connections.answers import error_of
+from biometrics.connections.bodies import read_up_to
 from biometrics.connections.grants import Grant, grant_of
 from biometrics.connections.refresh import Refresher, endpoint_of
 from biometrics.errors import (
@@ -319,10 +320,8 @@ def _spec_of(adapter: VendorAdapter) -> ApiSpec:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Return the body; one that is larger than any document is refused."""
-    chunks = bytearray()
-    async for chunk in response.content.iter_chunked(64 * 1024):
-        chunks += chunk
-        if len(chunks) > _MAX_ANSWER:
-            message = f"The answer is larger than {_MAX_ANSWER // 2**20} MiB."
-            raise AnswerTooLargeError(message, status=response.status, permanent=False)
-    return bytes(chunks)
+    body = await read_up_to(response, limit=_MAX_ANSWER)
+    if body is None:
+        message = f"The answer is larger than {_MAX_ANSWER // 2**20} MiB."
+        raise AnswerTooLargeError(message, status=response.status, permanent=False)
+    return body

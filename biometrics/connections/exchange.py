@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from biometrics.connections.bodies import whole_body
 from biometrics.errors import VendorRefusedError, VendorUnavailableError
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
@@ -40,7 +41,7 @@ async def ask(
             headers={**kind, **(headers or {})},
             allow_redirects=False,
         ) as answer:
-            body = await answer.content.read(_MAX_ANSWER)
+            body = await whole_body(answer, limit=_MAX_ANSWER)
     except (aiohttp.ClientError, TimeoutError) as error:
         message = f"The vendor cannot be reached ({type(error).__name__})."
         raise VendorUnavailableError(message) from error

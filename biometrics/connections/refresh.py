@@ -16,6 +16,7 @@ from django.db import connections
 
 from biometrics.connections import grants
 from biometrics.connections.answers import error_of
+from biometrics.connections.bodies import whole_body
 from biometrics.connections.grants import Grant, NewTokens, RefreshClaim
 from biometrics.errors import (
     ConfigurationError,
@@ -33,6 +34,9 @@ _LONGEST_POLL_S = 12.0
 _MAX_ANSWER = 64 * 1024
 # Well within the claim, whatever VENDOR_TIMEOUT_S allows for documents.
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
+# What RFC 6749 answers for a refresh token that is not good any more.
+_CONSENT_GONE = frozenset({400, 401})
+_OUR_FAULTS = frozenset({"invalid_client", "unauthorized_client"})
 # Shorter lives than this are taken for a mistake of the vendor, not for a plan.
 _SHORTEST_LIFE_S = 30.0
 
@@ -123,7 +127,7 @@ class Refresher:
             async with self._http.post(
                 endpoint.url, data=form, allow_redirects=False, timeout=_TIMEOUT
             ) as response:
-                body = await response.content.read(_MAX_ANSWER)
+                body = await whole_body(response, limit=_MAX_ANSWER)
                 status, headers = response.status, response.headers
         except (aiohttp.ClientError, TimeoutError) as error:
             message = f"The token endpoint cannot be reached ({type(error).__name__})."
@@ -132,11 +136,19 @@ class Refresher:
         refusal = error_of(
             status=status, headers=lowered, shared_limit=True, now=self._now()
         )
-        if isinstance(refusal, VendorUnavailableError) or status == 404:
-            raise refusal or VendorUnavailableError("The token endpoint is not there.")
-        if refusal is not None:
+        if isinstance(refusal, VendorUnavailableError):
+            raise refusal
+        if status in _CONSENT_GONE and not _is_our_fault(body):
             message = f"The vendor refused to renew the grant ({status})."
             raise VendorRefusedError(message, status=status, permanent=True)
+        if status != 200:
+            # A proxy's page, a moved address, a client id that does not hold: nothing
+            # that this person could mend by consenting again.
+            message = f"The token endpoint answered {status}."
+            if _is_our_fault(body):
+                name = f"AUREN_{endpoint.slug.upper()}_CLIENT_SECRET"
+                message = f"The vendor refuses the application: look at {name}."
+            raise VendorUnavailableError(message)
         return _read(body, asked_at=asked_at)
 
 
@@ -196,6 +208,15 @@ def _current(*, connection_id: int) -> Grant:
         message = "The connection has no grant any more."
         raise VendorRefusedError(message, status=401, permanent=True)
     return grant
+
+
+def _is_our_fault(body: bytes) -> bool:
+    """Say whether the vendor does not know the application, whoever the person is."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(answer, dict) and answer.get("error") in _OUR_FAULTS
 
 
 def _read(body: bytes, *, asked_at: datetime) -> NewTokens:

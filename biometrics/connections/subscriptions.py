@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from biometrics import alarms
+from biometrics.connections.bodies import whole_body
 from biometrics.errors import (
     BiometricsError,
     ConfigurationError,
@@ -246,7 +247,7 @@ class _Application:
             async with self._http.request(
                 call.method, self._base + call.path, json=payload, allow_redirects=False
             ) as answer:
-                body = await answer.content.read(_MAX_ANSWER)
+                body = await whole_body(answer, limit=_MAX_ANSWER)
         except (aiohttp.ClientError, TimeoutError) as error:
             message = f"The vendor cannot be reached ({type(error).__name__})."
             raise VendorUnavailableError(message) from error

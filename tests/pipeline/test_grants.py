@@ -86,6 +86,43 @@ class TestGrants:
         world.run()
         assert states() == {"processed": 2}
 
+    def test_an_answer_in_two_pieces_loses_no_token(
+        self, world: World, vendor_server: VendorServer
+    ) -> None:
+        connect(world, expires_at=world.now)
+        vendor_server.valid = set()
+        vendor_server.refresh_in_pieces, vendor_server.refresh_delay_s = True, 0.3
+        vendor_server.says("/doc/1", DOCUMENT)
+        assert run(world, notify(world)).status == "processed"
+        stored = VendorConnection.objects.get()
+        assert tokens.decrypt(stored.refresh_token or b"") == "refresh-1"
+        assert len(vendor_server.tokens_asked) == 1
+
+    @pytest.mark.parametrize(
+        ("status", "said"),
+        [
+            (302, None),
+            (403, None),
+            (405, None),
+            (422, {"error": "unknown"}),
+            (400, {"error": "invalid_client"}),
+            (401, {"error": "unauthorized_client"}),
+        ],
+    )
+    def test_what_a_person_cannot_mend_ends_no_consent(
+        self, world: World, vendor_server: VendorServer, status: int, said: object
+    ) -> None:
+        connect(world)
+        vendor_server.valid, vendor_server.refresh_status = set(), status
+        vendor_server.refresh_body = said
+        vendor_server.says("/doc/1", DOCUMENT)
+        delivery = run(world, notify(world))
+        assert delivery.status == "retrying"
+        assert VendorConnection.objects.get().status == "active"
+        vendor_server.refresh_status = 200
+        world.wait(seconds=10)
+        assert run(world, delivery).status == "processed"
+
     def test_a_token_endpoint_that_is_away_loses_nothing(
         self, world: World, vendor_server: VendorServer
     ) -> None:

@@ -36,7 +36,9 @@ class VendorServer:
         self.valid = {"access-0"}
         self.refreshable = {"refresh-0"}
         self.refresh_status = 200
+        self.refresh_body: object = None
         self.refresh_delay_s = 0.0
+        self.refresh_in_pieces = False
         self.calls: list[str] = []
         self.tokens_asked: list[dict[str, str]] = []
         self.refreshing = threading.Event()
@@ -109,12 +111,12 @@ class VendorServer:
             status=planned.status, body=planned.body, headers=planned.headers
         )
 
-    async def _token(self, request: web.Request) -> web.Response:
+    async def _token(self, request: web.Request) -> web.StreamResponse:
         form = {key: str(text) for key, text in (await request.post()).items()}
         self.tokens_asked.append(form)
         self.refreshing.set()
         if self.refresh_status != 200:
-            return web.Response(status=self.refresh_status)
+            return web.json_response(self.refresh_body, status=self.refresh_status)
         if form.get("refresh_token") not in self.refreshable:
             return web.json_response({"error": "invalid_grant"}, status=400)
         self.refreshable.remove(form["refresh_token"])
@@ -122,12 +124,23 @@ class VendorServer:
         # As WHOOP does it: both old tokens die at once.
         self.valid = {f"access-{number}"}
         self.refreshable.add(f"refresh-{number}")
+        pair = {
+            "access_token": f"access-{number}",
+            "refresh_token": f"refresh-{number}",
+            "expires_in": 3600,
+            "scope": "read:sleep offline",
+        }
+        if self.refresh_in_pieces:
+            return await self._in_pieces(request, orjson.dumps(pair))
         await asyncio.sleep(self.refresh_delay_s)
-        return web.json_response(
-            {
-                "access_token": f"access-{number}",
-                "refresh_token": f"refresh-{number}",
-                "expires_in": 3600,
-                "scope": "read:sleep offline",
-            }
-        )
+        return web.json_response(pair)
+
+    async def _in_pieces(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """Send half of an answer, and the rest after `refresh_delay_s`."""
+        answer = web.StreamResponse()
+        answer.content_length = len(body)
+        await answer.prepare(request)
+        await answer.write(body[:60])
+        await asyncio.sleep(self.refresh_delay_s)
+        await answer.write(body[60:])
+        return answer
