@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -58,8 +59,19 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 await send({"type": "lifespan.startup.failed", "message": str(unsafe)})
                 return
             intake.current()
+            _settle()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await intake.close()
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+def _settle() -> None:
+    """Take what start-up made out of the collector's sight.
+
+    Django's classes and caches stay to the end, but every full collection walked all of
+    them: some 15 % of the processor time of a webhook.
+    """
+    gc.collect()
+    gc.freeze()

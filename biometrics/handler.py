@@ -9,14 +9,13 @@ runs on the loop, the answer leaves in two messages.
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -25,6 +24,7 @@ from django.urls import Resolver404, ResolverMatch, resolve, set_urlconf
 from biometrics import ingest
 from biometrics.errors import OverloadedError, UnknownVendorError
 from biometrics.intake import runtime as intake
+from biometrics.slim_request import SlimRequest
 from biometrics.vendors.base import MIB
 from biometrics.vendors.registry import get_adapter
 
@@ -90,9 +90,7 @@ class WebhookHandler(ASGIHandler):
 
     async def _respond(self, scope: Mapping[str, Any], body: bytes) -> HttpResponseBase:
         set_urlconf(settings.ROOT_URLCONF)
-        request = ASGIRequest(scope, io.BytesIO())
-        # Set directly: DATA_UPLOAD_MAX_MEMORY_SIZE is for forms, the cap was checked.
-        request._body = body  # noqa: SLF001
+        request = SlimRequest(scope, body)
         response: HttpResponseBase = await self._middleware_chain(request)  # type: ignore[misc]
         return response
 

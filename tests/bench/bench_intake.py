@@ -28,7 +28,7 @@ from tests.bench.intake.servers import Candidate, candidates, running
 from tests.bench.report import machine, put_section
 from tests.databases import migrate, parameters_of
 
-_PEER_TABLE = (
+PEER_TABLE = (
     "CREATE TABLE peer_delivery (id bigserial PRIMARY KEY, vendor text NOT NULL,"
     " dedupe_key text NOT NULL, headers jsonb NOT NULL, body bytea NOT NULL,"
     " received_at timestamptz NOT NULL DEFAULT now(), UNIQUE (vendor, dedupe_key))"
@@ -207,7 +207,7 @@ def _services() -> Iterator[Bench]:
         postgres.start()
         valkey.start()
         migrate(postgres.url)
-        postgres.execute(_PEER_TABLE)
+        postgres.execute(PEER_TABLE)
         yield Bench(postgres=postgres, redis=valkey.url, home=home)
     finally:
         valkey.kill9()

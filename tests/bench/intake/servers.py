@@ -13,6 +13,7 @@ from pathlib import Path
 
 from auren.devstack.process import ManagedProcess, process_tree
 from auren.devstack.services import free_port
+from tests.bench.hrv_rebuild import processor_s
 from tests.bench.intake.load import SECRET
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,8 +42,7 @@ class Candidate:
 
 def candidates() -> list[Candidate]:
     """Return ours first, then what it is compared with."""
-    workers = ("--workers", str(PROCESSES))
-    gunicorn = ("--threads", "16", "--workers", str(PROCESSES), "--keep-alive", "60")
+    gunicorn = ("--threads", "16", "--keep-alive", "60")
     # The later of two protocols counts.
     careful = ("--http", "auren.protocol:CarefulProtocol")
     peers = "tests.bench.intake"
@@ -50,13 +50,13 @@ def candidates() -> list[Candidate]:
         Candidate(
             name="ours",
             title="the bridge",
-            argv=(*_UVICORN, *careful, "auren.asgi:application", *workers),
+            argv=(*_UVICORN, *careful, "auren.asgi:application"),
             table="biometrics_webhookdelivery",
         ),
         Candidate(
             name="peer",
             title="FastAPI + asyncpg, a commit each",
-            argv=(*_UVICORN, f"{peers}.peer:app", *workers),
+            argv=(*_UVICORN, f"{peers}.peer:app"),
             table="peer_delivery",
         ),
         Candidate(
@@ -68,7 +68,7 @@ def candidates() -> list[Candidate]:
         Candidate(
             name="limit",
             title="uvicorn, no work",
-            argv=(*_UVICORN, f"{peers}.peer:nothing", *workers),
+            argv=(*_UVICORN, f"{peers}.peer:nothing"),
             table="",
         ),
     ]
@@ -85,10 +85,19 @@ class Server:
         """Return the resident size of the larger of its serving processes."""
         return max(_resident_mb(pid) for pid in process_tree(self._process.pid))
 
+    def processor_s(self) -> float:
+        """Return the processor time that its processes have used so far."""
+        return processor_s(self._process.pid)
+
 
 @contextmanager
 def running(
-    candidate: Candidate, *, database: str, redis: str, home: Path
+    candidate: Candidate,
+    *,
+    database: str,
+    redis: str,
+    home: Path,
+    processes: int = PROCESSES,
 ) -> Iterator[Server]:
     """Start a candidate, wait until it listens, and stop it."""
     port = free_port()
@@ -101,7 +110,7 @@ def running(
     metrics.mkdir(exist_ok=True)
     process = ManagedProcess(
         name=candidate.name,
-        argv=[sys.executable, *candidate.argv, *bind],
+        argv=[sys.executable, *candidate.argv, *bind, *_workers(processes)],
         env=_environment(database=database, redis=redis, metrics=metrics),
         cwd=ROOT,
     )
@@ -110,6 +119,11 @@ def running(
         yield Server(process, port)
     finally:
         process.stop(timeout=20)
+
+
+def _workers(processes: int) -> tuple[str, ...]:
+    # uvicorn's only process serves by itself when it is alone.
+    return ("--workers", str(processes)) if processes > 1 else ()
 
 
 def _environment(*, database: str, redis: str, metrics: Path) -> Mapping[str, str]:
