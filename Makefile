@@ -22,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_WEBHOOK_SECRET_TERRA=check \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
-.PHONY: run test check format lock clean venv bench-bodies bench-breaker bench-console bench-drain bench-hrv bench-intake chaos chaos-short
+.PHONY: run test check format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-trouble chaos chaos-short
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -49,6 +49,9 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# All of them, one after the other: two hours and a half; docs/benchmarks.md.
+bench: bench-intake bench-trouble bench-latency bench-drain bench-growth bench-bodies bench-hrv bench-breaker bench-console
+
 bench-breaker: venv
 	$(BIN)/python -m tests.bench.bench_breaker
 
@@ -64,6 +67,15 @@ bench-bodies: venv
 
 bench-drain: venv
 	$(BIN)/python -m tests.bench.bench_drain --write
+
+bench-growth: venv
+	$(BIN)/python -m tests.bench.bench_growth --write
+
+bench-latency: venv
+	$(BIN)/python -m tests.bench.bench_latency --write
+
+bench-trouble: venv
+	$(BIN)/python -m tests.bench.bench_trouble --write
 
 bench-hrv: venv
 	$(BIN)/python -m tests.bench.bench_hrv --write

@@ -1,0 +1,33 @@
+"""No query on the way of the data walks a big table."""
+
+from __future__ import annotations
+
+import os
+
+import psycopg2
+
+from tests.bench.growth import history
+from tests.bench.growth.running import step
+from tests.databases import parameters_of
+
+
+def test_every_query_on_the_way_uses_an_index(migrated_postgres: str) -> None:
+    history.store(
+        migrated_postgres, deliveries=20_000, messages=20_000, people=400, readings=0
+    )
+    done = step(migrated_postgres, count=100, seed=1, server=os.getpid())
+    assert done.messages >= 100
+    assert done.left == 0
+    places = {plan.place for plan in done.plans}
+    assert places == {"intake", "steps 5 to 7", "step 8", "sweep", "ledger"}
+    assert [(plan.query, plan.walked) for plan in done.walking] == []
+
+    # And it would be seen: the same without an index.
+    session = psycopg2.connect(**parameters_of(migrated_postgres))
+    session.autocommit = True
+    with session.cursor() as cursor:
+        cursor.execute("DROP INDEX delivery_due")
+    session.close()
+    done = step(migrated_postgres, count=20, seed=11, server=os.getpid())
+    walked = {name for plan in done.walking for name in plan.walked}
+    assert walked == {"biometrics_webhookdelivery"}
