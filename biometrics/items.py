@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from biometrics.connections.changes import Applied
+from biometrics.connections.grants import StoredTokens, stored_of
 from biometrics.connections.people import Directory, Party
 from biometrics.connections.registry import Account
 from biometrics.deliveries import KILLS_TO_PARK, Disposition
@@ -28,7 +29,8 @@ from biometrics.vendors.registry import get_adapter
 class Item:
     """A delivery in hand. With a `disposition` its fate is decided, whatever it says.
 
-    `fetched` is what enrichment brought in this run and is not stored yet.
+    `asked_with` are the tokens that enrichment had, `needs_reconnect` why they are worth
+    nothing. `fetched` is what enrichment brought in this run and is not stored yet.
     """
 
     delivery: WebhookDelivery
@@ -36,6 +38,7 @@ class Item:
     vendor_adapter: VendorAdapter | None
     is_to_fetch: bool = False
     disposition: Disposition | None = None
+    asked_with: StoredTokens | None = None
     needs_reconnect: str = ""
     fetched: Sequence[ApiResponse] = ()
     understood: Understood | None = None
@@ -54,7 +57,8 @@ class Item:
         return self.vendor_adapter
 
     def wanted(self, connection: VendorConnection) -> Wanted:
-        """Return what enrichment needs to know."""
+        """Return what enrichment needs to know, and note what it asks with."""
+        self.asked_with = stored_of(connection)
         return Wanted(
             delivery=self.delivery,
             stored=self.stored,

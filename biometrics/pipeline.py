@@ -282,10 +282,12 @@ def _apply_changes(item: Item) -> None:
 
 def _mark_lost_grants(items: Sequence[Item]) -> None:
     lost = {
-        item.account: item.needs_reconnect for item in items if item.needs_reconnect
+        item.asked_with: item.needs_reconnect
+        for item in items
+        if item.needs_reconnect and item.asked_with is not None
     }
-    for account, connection in registry.lookup(lost).items():
-        grants.mark_needs_reconnect(connection_id=connection.id, reason=lost[account])
+    for stored, reason in lost.items():
+        grants.mark_needs_reconnect(stored=stored, reason=reason)
 
 
 def _said(judged: Judged) -> list[Said]:

@@ -37,13 +37,29 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTokens:
+    """The tokens of a connection as its row held them, encrypted.
+
+    Equal bytes are the same grant: every consent and every renewal writes other ones.
+    """
+
+    connection_id: int
+    access_token: bytes | None = field(repr=False)
+    refresh_token: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaim:
     """The right to spend this refresh token, until `CLAIM_SECONDS` are over."""
 
-    connection_id: int
     claim: UUID
     refresh_token: str = field(repr=False)
-    stored_token: bytes = field(repr=False)
+    stored: StoredTokens
+
+    @property
+    def connection_id(self) -> int:
+        """Return whose refresh token it is."""
+        return self.stored.connection_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +87,15 @@ def grant_of(connection: VendorConnection) -> Grant | None:
     )
 
 
+def stored_of(connection: VendorConnection) -> StoredTokens:
+    """Return the tokens of a row as it was loaded."""
+    return StoredTokens(
+        connection_id=connection.id,
+        access_token=_bytes(connection.access_token),
+        refresh_token=_bytes(connection.refresh_token),
+    )
+
+
 def claim_refresh(*, connection_id: int, now: datetime) -> RefreshClaim | None:
     """Claim the refresh token; None when another process has claimed it."""
     claim = uuid4()
@@ -83,12 +108,11 @@ def claim_refresh(*, connection_id: int, now: datetime) -> RefreshClaim | None:
     )
     if not claimed:
         return None
-    stored = bytes(VendorConnection.objects.get(id=connection_id).refresh_token or b"")
+    row = VendorConnection.objects.get(id=connection_id)
     return RefreshClaim(
-        connection_id=connection_id,
         claim=claim,
-        refresh_token=tokens.decrypt(stored),
-        stored_token=stored,
+        refresh_token=tokens.decrypt(row.refresh_token or b""),
+        stored=stored_of(row),
     )
 
 
@@ -109,7 +133,7 @@ def store_renewed(*, claim: RefreshClaim, new: NewTokens) -> bool:
     if new.scopes:
         changes["scopes"] = new.scopes[:500]
     mine = VendorConnection.objects.filter(
-        id=claim.connection_id, refresh_token=claim.stored_token
+        id=claim.connection_id, refresh_token=claim.stored.refresh_token
     )
     return bool(mine.update(**changes))
 
@@ -121,19 +145,19 @@ def release(*, claim: RefreshClaim) -> None:
     ).update(refresh_claim=None, refresh_claimed_until=None)
 
 
-def mark_needs_reconnect(
-    *, connection_id: int, reason: str, spent: bytes | None = None
-) -> bool:
+def mark_needs_reconnect(*, stored: StoredTokens, reason: str) -> bool:
     """Stop fetching for a connection until the person consents again.
 
-    With `spent`, only while the stored refresh token is still that one. False when
-    nothing changed: it is not active any more, or was connected again meanwhile.
+    Only while the row still holds `stored`, the tokens that proved to be worth nothing.
+    False when nothing changed: it is not active any more, or was connected again or
+    renewed meanwhile.
     """
     mine = VendorConnection.objects.filter(
-        id=connection_id, status=ConnectionStatus.ACTIVE
+        id=stored.connection_id,
+        status=ConnectionStatus.ACTIVE,
+        access_token=stored.access_token,
+        refresh_token=stored.refresh_token,
     )
-    if spent is not None:
-        mine = mine.filter(refresh_token=spent)
     return bool(
         mine.update(
             status=ConnectionStatus.NEEDS_RECONNECT,
@@ -142,3 +166,7 @@ def mark_needs_reconnect(
             refresh_claimed_until=None,
         )
     )
+
+
+def _bytes(data: bytes | memoryview | None) -> bytes | None:
+    return None if data is None else bytes(data)

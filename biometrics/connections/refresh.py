@@ -104,10 +104,7 @@ class Refresher:
             raise
         except VendorRefusedError as error:
             await in_thread(
-                grants.mark_needs_reconnect,
-                connection_id=claim.connection_id,
-                reason=str(error),
-                spent=claim.stored_token,
+                grants.mark_needs_reconnect, stored=claim.stored, reason=str(error)
             )
             raise
         # Stored before it is used: the old tokens are dead from here on.

@@ -52,10 +52,11 @@ def fetch(
 ) -> Found:
     """List the data types in their windows and store what is news, unless `is_dry`.
 
-    A grant that proves to be gone marks the connection. Must be called outside of any
+    A grant that proves to be gone marks the connection, unless the person consented
+    meanwhile. Must be called outside of any
     transaction and event loop.
     """
-    found = Found()
+    found, asked_with = Found(), grants.stored_of(connection)
 
     def take(part: Sequence[Listed]) -> None:
         news = _news(part, connection=connection, origin=origin, found=found)
@@ -67,7 +68,7 @@ def fetch(
     )
     for error in found.errors.values():
         if isinstance(error, VendorRefusedError) and error.permanent:
-            grants.mark_needs_reconnect(connection_id=connection.id, reason=str(error))
+            grants.mark_needs_reconnect(stored=asked_with, reason=str(error))
     return found
 
 

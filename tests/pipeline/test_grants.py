@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from pytest_django.fixtures import Settings
 
 from biometrics.connections import client, grants, registry, tokens
@@ -192,12 +193,28 @@ class TestGrants:
         connect(world, access_token="consented", refresh_token="consented-too")
         new = grants.NewTokens(access_token="late", refresh_token="late-too")
         assert not grants.store_renewed(claim=claim, new=new)
-        assert not grants.mark_needs_reconnect(
-            connection_id=connection.id, reason="late", spent=claim.stored_token
-        )
+        assert not grants.mark_needs_reconnect(stored=claim.stored, reason="late")
         stored = VendorConnection.objects.get()
         assert tokens.decrypt(stored.access_token or b"") == "consented"
         assert stored.status == "active"
+
+    def test_a_refusal_does_not_end_a_consent_that_came_meanwhile(
+        self, world: World, vendor_server: VendorServer
+    ) -> None:
+        connect(world)
+        vendor_server.valid, vendor_server.refreshable = set(), set()
+        vendor_server.says("/doc/1", DOCUMENT)
+
+        def consent() -> None:
+            connect(world, access_token="consented", refresh_token="consented-too")
+            vendor_server.valid = {"consented"}
+            connections.close_all()
+
+        vendor_server.on_refresh = consent
+        delivery = run(world, notify(world))
+        stored = VendorConnection.objects.get()
+        assert (stored.status, stored.status_reason) == ("active", "")
+        assert run(world, delivery).status == "processed"
 
     def test_a_revoked_connection_is_not_called(
         self, world: World, vendor_server: VendorServer

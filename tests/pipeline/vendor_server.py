@@ -42,6 +42,8 @@ class VendorServer:
         self.calls: list[str] = []
         self.tokens_asked: list[dict[str, str]] = []
         self.refreshing = threading.Event()
+        # Called in a thread before a refresh token is looked at.
+        self.on_refresh: Callable[[], object] = lambda: None
         self._plans: dict[str, deque[Planned]] = {}
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -115,6 +117,7 @@ class VendorServer:
         form = {key: str(text) for key, text in (await request.post()).items()}
         self.tokens_asked.append(form)
         self.refreshing.set()
+        await asyncio.to_thread(self.on_refresh)
         if self.refresh_status != 200:
             return web.json_response(self.refresh_body, status=self.refresh_status)
         if form.get("refresh_token") not in self.refreshable:

@@ -17,8 +17,11 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
-from biometrics.recovery import backfill
+from biometrics.models.intake import DeliveryOrigin
+from biometrics.recovery import backfill, fetching
 from biometrics.recovery.fetching import Found
+from biometrics.vendors.base import Window
+from biometrics.vendors.registry import get_adapter
 from tests.recovery.vendors import Vendors, fates, published
 
 
@@ -162,6 +165,26 @@ def test_a_withdrawn_consent_marks_the_connection(vendors: Vendors) -> None:
     assert due_at(connection) is None
     assert connection.status == "needs_reconnect"
     assert not WebhookDelivery.objects.exists()
+
+
+def test_what_was_known_of_an_older_consent_ends_no_newer_one(
+    vendors: Vendors,
+) -> None:
+    old = vendors.connect()
+    VendorConnection.objects.update(refresh_token=None)
+    old.refresh_from_db()
+    vendors.connect()
+    vendors.shift = timedelta(days=2)
+    window = Window(since=vendors.now(), until=vendors.now())
+    found = fetching.fetch(
+        old,
+        adapter=get_adapter("oura"),
+        windows={"daily_sleep": window},
+        origin=DeliveryOrigin.RECOVERED,
+        now=vendors.now,
+    )
+    assert "run out" in str(found.errors["daily_sleep"])
+    assert VendorConnection.objects.get().status == "active"
 
 
 def test_a_document_that_cannot_be_read_is_kept_once(vendors: Vendors) -> None:
