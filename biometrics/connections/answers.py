@@ -79,7 +79,8 @@ def _seconds(text: str, *, now: datetime) -> float | None:
 def _until(text: str, *, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    # The parser lets through what other functions raise over numbers without end.
+    except (ValueError, OverflowError, TypeError, AttributeError, IndexError):
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (aware - now).total_seconds()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -12,18 +10,14 @@ from typing import NoReturn
 import aiohttp
 from django.conf import settings
 
-from biometrics import metrics
-from biometrics.connections import pacing
 from biometrics.connections.access import application_headers, base_of
-from biometrics.connections.answers import error_of
 from biometrics.connections.bodies import read_up_to
 from biometrics.connections.grants import Grant, grant_of
+from biometrics.connections.guard import Guard
 from biometrics.connections.refresh import Refresher, endpoint_of
 from biometrics.errors import (
     AnswerTooLargeError,
     ConfigurationError,
-    VendorError,
-    VendorLimitedError,
     VendorRefusedError,
     VendorUnavailableError,
 )
@@ -31,17 +25,12 @@ from biometrics.models import VendorConnection
 from biometrics.models.people import ConnectionStatus
 from biometrics.vendors.api_spec import ApiSpec
 from biometrics.vendors.base import ApiResponse, VendorAdapter, VendorApi
-from resilience import CircuitBreakerOpen, get_breaker
-
-logger = logging.getLogger(__name__)
 
 # A single document; whole collections come in pages.
 _MAX_ANSWER = 16 * 1024 * 1024
 _CONNECT_S = 5.0
 # Renewed ahead of time, so that a call under way does not outlive its token.
 _RENEW_AHEAD_S = 60.0
-# How long one is left alone after a 429 that does not say.
-_HOLD_S = 5.0
 
 
 class VendorSession:
@@ -112,8 +101,8 @@ class _GuardedApi:
         self._session = session
         self._slug = slug
         self._spec = spec
-        self._account = account
         self._base = base_of(slug=slug, spec=spec)
+        self._guard = Guard(slug=slug, spec=spec, account=account, now=session.now)
 
     async def _request(
         self,
@@ -122,45 +111,11 @@ class _GuardedApi:
         *,
         headers: Mapping[str, str],
     ) -> ApiResponse:
-        """Make one guarded call and tell the breaker what it says about the vendor."""
-        breaker = get_breaker(f"vendor:{self._slug}")
-        try:
-            permit = await breaker.aacquire()
-        except CircuitBreakerOpen as error:
-            self._count("rejected")
-            raise VendorUnavailableError(
-                "The vendor's API is being left alone after failures.",
-                # As it is: step 4 spreads what waits, and twice would be too much.
-                retry_after=error.retry_after,
-            ) from error
-        try:
-            await self._pace(params or {})
+        """Make one guarded call."""
+        async with self._guard.passing(params) as passage:
             response = await self._exchange(path, params, headers=headers)
-        except VendorError as error:
-            self._count(type(error).__name__)
-            wish = getattr(error, "retry_after", None)
-            await permit.asettle(error, retry_after=wish)
-            raise
-        except BaseException as error:
-            await permit.asettle(error)
-            raise
-        await permit.asettle(None)
-        self._count("ok" if response.status == 200 else "not_found")
+            passage.outcome = "ok" if response.status == 200 else "not_found"
         return response
-
-    async def _pace(self, params: Mapping[str, str]) -> None:
-        """Take what a call costs of the vendor's limits; it is not made without."""
-        wait = await asyncio.to_thread(
-            pacing.take,
-            slug=self._slug,
-            account=self._account,
-            limits=self._spec.limits,
-            params=params,
-            now=self._session.now(),
-        )
-        if wait is not None:
-            message = "The vendor's limits leave no room for another call now."
-            raise VendorLimitedError(message, retry_after=wait)
 
     async def _exchange(
         self,
@@ -176,15 +131,9 @@ class _GuardedApi:
             async with self._session.http.get(
                 url, params=params, headers=headers, allow_redirects=False
             ) as response:
-                lowered = {k.lower(): v for k, v in response.headers.items()}
-                error = error_of(
-                    status=response.status,
-                    headers=lowered,
-                    shared_limit=self._spec.shared_limit,
-                    now=self._session.now(),
+                error = await self._guard.verdict(
+                    status=response.status, headers=response.headers
                 )
-                if response.status == 429:
-                    await self._hold(error)
                 if error is not None:
                     raise error
                 body = await _read(response)
@@ -196,21 +145,6 @@ class _GuardedApi:
         return ApiResponse(
             url=path, status=response.status, body=body, fetched_at=started_at
         )
-
-    async def _hold(self, error: VendorError | None) -> None:
-        """Have every process leave alone what the vendor limits, for as long as it says."""
-        account = self._account if isinstance(error, VendorLimitedError) else None
-        wish = getattr(error, "retry_after", None) or _HOLD_S
-        await asyncio.to_thread(
-            pacing.hold,
-            slug=self._slug,
-            account=account,
-            seconds=wish,
-            now=self._session.now(),
-        )
-
-    def _count(self, outcome: str) -> None:
-        metrics.VENDOR_REQUESTS.labels(self._slug, outcome).inc()
 
 
 class _ApplicationApi(_GuardedApi):
@@ -299,7 +233,9 @@ class _ConnectionApi(_GuardedApi):
         if known is not None and known.access_token != stale.access_token:
             return known
         endpoint = endpoint_of(slug=self._slug, spec=self._spec, base=self._base)
-        grant = await self._session.refresher.renew(stale, endpoint=endpoint)
+        grant = await self._session.refresher.renew(
+            stale, endpoint=endpoint, guard=self._guard
+        )
         self._session.grants[self._connection.id] = grant
         return grant
 

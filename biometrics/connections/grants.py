@@ -10,14 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from django.db.models import Q
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from biometrics.connections import tokens
 from biometrics.models import VendorConnection
 from biometrics.models.people import ConnectionStatus
 
-# Longer than any call to a token endpoint may take.
-CLAIM_SECONDS = 30.0
+# Far longer than a call to a token endpoint and the storing of its answer take. A second
+# use of a refresh token can cost the first user's grant, so a holder that is only slow
+# must not be taken for a dead one.
+CLAIM_SECONDS = 120.0
+# Stands for the claim of whoever asked and never learned of the answer.
+_LOST = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +54,16 @@ class StoredTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaim:
-    """The right to spend this refresh token, until `CLAIM_SECONDS` are over."""
+    """The right to spend this refresh token, until `CLAIM_SECONDS` are over.
+
+    `after_loss` says that it may be spent already: who claimed it before asked the
+    vendor and never stored an answer.
+    """
 
     claim: UUID
     refresh_token: str = field(repr=False)
     stored: StoredTokens
+    after_loss: bool
 
     @property
     def connection_id(self) -> int:
@@ -96,23 +105,37 @@ def stored_of(connection: VendorConnection) -> StoredTokens:
     )
 
 
-def claim_refresh(*, connection_id: int, now: datetime) -> RefreshClaim | None:
-    """Claim the refresh token; None when another process has claimed it."""
-    claim = uuid4()
+def pause_of(connection: VendorConnection, *, now: datetime) -> float | None:
+    """Return for how long nobody may try to renew, after a try that brought nothing."""
+    until = connection.refresh_claimed_until
+    if until is None or until <= now or connection.refresh_claim not in {None, _LOST}:
+        return None
+    return (until - now).total_seconds()
+
+
+def claim_refresh(
+    connection: VendorConnection, *, now: datetime
+) -> RefreshClaim | None:
+    """Claim the refresh token of a row as it was loaded.
+
+    None when somebody has claimed it, or the row holds something else by now.
+    """
+    stored, claim = stored_of(connection), uuid4()
+    if stored.refresh_token is None:
+        return None
+    refresh_token = tokens.decrypt(stored.refresh_token)
     free = Q(refresh_claimed_until=None) | Q(refresh_claimed_until__lte=now)
-    claimed = VendorConnection.objects.filter(
-        free, id=connection_id, refresh_token__isnull=False
-    ).update(
+    claimed = _holding(stored).filter(free, refresh_claim=connection.refresh_claim)
+    if not claimed.update(
         refresh_claim=claim,
         refresh_claimed_until=now + timedelta(seconds=CLAIM_SECONDS),
-    )
-    if not claimed:
+    ):
         return None
-    row = VendorConnection.objects.get(id=connection_id)
     return RefreshClaim(
         claim=claim,
-        refresh_token=tokens.decrypt(row.refresh_token or b""),
-        stored=stored_of(row),
+        refresh_token=refresh_token,
+        stored=stored,
+        after_loss=connection.refresh_claim is not None,
     )
 
 
@@ -120,13 +143,17 @@ def store_renewed(*, claim: RefreshClaim, new: NewTokens) -> bool:
     """Keep what the vendor gave for the claimed refresh token; False when too late.
 
     The stored refresh token must still be the spent one: tokens of a newer consent are
-    not overwritten. That, not the claim, decides, since the spent one is worthless.
+    not overwritten. That, not the claim, decides, since the spent one is worthless. Who
+    took the claim over may have been refused it meanwhile: with what was kept here the
+    connection works all the same.
     """
     changes: dict[str, object] = {
         "access_token": tokens.encrypt(new.access_token),
         "token_expires_at": new.expires_at,
         "refresh_claim": None,
         "refresh_claimed_until": None,
+        "status": _unless_lost("status", ConnectionStatus.ACTIVE),
+        "status_reason": _unless_lost("status_reason", ""),
     }
     if new.refresh_token is not None:
         changes["refresh_token"] = tokens.encrypt(new.refresh_token)
@@ -138,11 +165,15 @@ def store_renewed(*, claim: RefreshClaim, new: NewTokens) -> bool:
     return bool(mine.update(**changes))
 
 
-def release(*, claim: RefreshClaim) -> None:
-    """Give the claim back: the vendor could not be asked."""
+def put_off(*, claim: RefreshClaim, until: datetime, is_lost: bool) -> None:
+    """Give the claim back after a try that brought nothing; nobody tries before `until`.
+
+    `is_lost` says that the vendor may have answered: the refresh token may be spent.
+    """
+    is_doubtful = is_lost or claim.after_loss
     VendorConnection.objects.filter(
         id=claim.connection_id, refresh_claim=claim.claim
-    ).update(refresh_claim=None, refresh_claimed_until=None)
+    ).update(refresh_claim=_LOST if is_doubtful else None, refresh_claimed_until=until)
 
 
 def mark_needs_reconnect(*, stored: StoredTokens, reason: str) -> bool:
@@ -152,20 +183,30 @@ def mark_needs_reconnect(*, stored: StoredTokens, reason: str) -> bool:
     False when nothing changed: it is not active any more, or was connected again or
     renewed meanwhile.
     """
-    mine = VendorConnection.objects.filter(
-        id=stored.connection_id,
-        status=ConnectionStatus.ACTIVE,
-        access_token=stored.access_token,
-        refresh_token=stored.refresh_token,
-    )
     return bool(
-        mine.update(
+        _holding(stored).update(
             status=ConnectionStatus.NEEDS_RECONNECT,
             status_reason=reason[:300],
             refresh_claim=None,
             refresh_claimed_until=None,
         )
     )
+
+
+def _holding(stored: StoredTokens) -> QuerySet[VendorConnection]:
+    """Return the connection, if it is active and still holds these tokens."""
+    return VendorConnection.objects.filter(
+        id=stored.connection_id,
+        status=ConnectionStatus.ACTIVE,
+        access_token=stored.access_token,
+        refresh_token=stored.refresh_token,
+    )
+
+
+def _unless_lost(column: str, mended: str) -> Case:
+    """Return the column as it is, `mended` where the connection was given up."""
+    lost = When(status=ConnectionStatus.NEEDS_RECONNECT, then=Value(mended))
+    return Case(lost, default=F(column))
 
 
 def _bytes(data: bytes | memoryview | None) -> bytes | None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 import aiohttp
-import orjson
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
-from biometrics.connections import grants
-from biometrics.connections.answers import error_of
-from biometrics.connections.bodies import whole_body
+from biometrics.connections import grants, keeping
+from biometrics.connections.bodies import read_up_to
 from biometrics.connections.grants import Grant, NewTokens, RefreshClaim
+from biometrics.connections.guard import Guard
+from biometrics.connections.token_answers import read_tokens, refusal_of
 from biometrics.errors import (
     ConfigurationError,
     VendorRefusedError,
     VendorUnavailableError,
 )
 from biometrics.models import VendorConnection
+from biometrics.models.people import ConnectionStatus
 from biometrics.vendors.api_spec import ApiSpec
 
 Params = ParamSpec("Params")
@@ -33,12 +34,12 @@ _POLL_S = 0.2
 _LONGEST_POLL_S = 12.0
 _MAX_ANSWER = 64 * 1024
 # Well within the claim, whatever VENDOR_TIMEOUT_S allows for documents.
-_TIMEOUT = aiohttp.ClientTimeout(total=10.0)
-# What RFC 6749 answers for a refresh token that is not good any more.
-_CONSENT_GONE = frozenset({400, 401})
-_OUR_FAULTS = frozenset({"invalid_client", "unauthorized_client"})
-# Shorter lives than this are taken for a mistake of the vendor, not for a plan.
-_SHORTEST_LIFE_S = 30.0
+_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0)
+# For how long nobody tries again after a try that brought nothing, at least and at most.
+_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 60.0
+# How long a call waits for the database to keep what the vendor gave.
+_STORE_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +53,14 @@ class TokenEndpoint:
     spec: ApiSpec
 
 
+class _AnswerLostError(VendorUnavailableError):
+    """The vendor was asked, and what it did is not known: the token may be spent."""
+
+
 class Refresher:
     """Renews grants for the calls of one event loop.
 
-    A renewal that has begun is carried to its end even if the call that wanted it is
+    A renewal that has begun is carried to its end even if the calls that wanted it are
     given up: a single-use refresh token that was spent must not be lost. `finish` waits
     for such renewals.
     """
@@ -65,53 +70,85 @@ class Refresher:
     ) -> None:
         self._http = http
         self._now = now
-        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._running: set[asyncio.Task[Grant]] = set()
+        self._running: dict[int, asyncio.Task[Grant]] = {}
 
-    async def renew(self, stale: Grant, *, endpoint: TokenEndpoint) -> Grant:
+    async def renew(
+        self, stale: Grant, *, endpoint: TokenEndpoint, guard: Guard
+    ) -> Grant:
         """Return a newer grant than `stale`, made by whoever comes first.
 
-        Raises VendorRefusedError (the consent is gone, the connection is marked) or
+        All who ask meanwhile share one renewal, and what becomes of it. Raises
+        VendorRefusedError (the consent is gone, the connection is marked) or
         VendorUnavailableError.
         """
-        task = asyncio.create_task(self._renew_once(stale, endpoint))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        while True:
+            task = self._running.get(stale.connection_id)
+            if task is None:
+                work = self._renew_once(stale, endpoint=endpoint, guard=guard)
+                task = asyncio.create_task(work)
+                self._running[stale.connection_id] = task
+                task.add_done_callback(self._forget(stale.connection_id))
+            grant = await asyncio.shield(task)
+            # A renewal under way may have been of an older token than ours.
+            if grant.access_token != stale.access_token:
+                return grant
 
     async def finish(self) -> None:
         """Wait for the renewals that have begun."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _renew_once(self, stale: Grant, endpoint: TokenEndpoint) -> Grant:
-        async with self._locks[stale.connection_id]:
+    def _forget(self, connection_id: int) -> Callable[[asyncio.Task[Grant]], None]:
+        def ended(task: asyncio.Task[Grant]) -> None:
+            del self._running[connection_id]
+            if not task.cancelled():
+                task.exception()  # those who wait have it; perhaps nobody does any more
+
+        return ended
+
+    async def _renew_once(
+        self, stale: Grant, *, endpoint: TokenEndpoint, guard: Guard
+    ) -> Grant:
+        try:
             polls = round(_LONGEST_POLL_S / _POLL_S)
             for _ in range(polls):
                 found = await in_thread(_look, stale=stale, now=self._now())
                 if isinstance(found, Grant):
                     return found
                 if found is not None:
-                    return await self._spend(found, endpoint)
+                    return await self._spend(found, endpoint=endpoint, guard=guard)
                 await asyncio.sleep(_POLL_S)
+        except (DatabaseError, InterfaceError) as error:
+            message = f"The grant cannot be looked up now ({type(error).__name__})."
+            raise VendorUnavailableError(message) from error
         message = "Another process has been renewing this grant for too long."
         raise VendorUnavailableError(message)
 
-    async def _spend(self, claim: RefreshClaim, endpoint: TokenEndpoint) -> Grant:
+    async def _spend(
+        self, claim: RefreshClaim, *, endpoint: TokenEndpoint, guard: Guard
+    ) -> Grant:
         try:
-            new = await self._ask(claim, endpoint)
-        except VendorUnavailableError:
-            await in_thread(grants.release, claim=claim)
+            new = await self._ask(claim, endpoint=endpoint, guard=guard)
+        except VendorUnavailableError as error:
+            # Where this cannot be noted, the claim runs out by itself.
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                await in_thread(
+                    grants.put_off,
+                    claim=claim,
+                    until=self._now() + _pause_after(error),
+                    is_lost=isinstance(error, _AnswerLostError),
+                )
             raise
         except VendorRefusedError as error:
             await in_thread(
                 grants.mark_needs_reconnect, stored=claim.stored, reason=str(error)
             )
             raise
-        # Stored before it is used: the old tokens are dead from here on.
-        await in_thread(grants.store_renewed, claim=claim, new=new)
+        await _keep(claim, new)
         return await in_thread(_current, connection_id=claim.connection_id)
 
-    async def _ask(self, claim: RefreshClaim, endpoint: TokenEndpoint) -> NewTokens:
+    async def _ask(
+        self, claim: RefreshClaim, *, endpoint: TokenEndpoint, guard: Guard
+    ) -> NewTokens:
         form = {
             "grant_type": "refresh_token",
             "refresh_token": claim.refresh_token,
@@ -120,33 +157,41 @@ class Refresher:
             **endpoint.spec.refresh_fields,
         }
         asked_at = self._now()
+        async with guard.passing():
+            status, headers, body = await self._post(endpoint.url, form)
+            error = await guard.verdict(status=status, headers=headers)
+            if isinstance(error, VendorUnavailableError):
+                if status < 500:
+                    raise error
+                raise _AnswerLostError(str(error), retry_after=error.retry_after)
+        if status != 200:
+            raise refusal_of(
+                status, body, slug=endpoint.slug, after_loss=claim.after_loss
+            )
+        try:
+            return read_tokens(body, asked_at=asked_at)
+        except VendorUnavailableError as error:
+            raise _AnswerLostError(str(error)) from None
+
+    async def _post(
+        self, url: str, form: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
         try:
             async with self._http.post(
-                endpoint.url, data=form, allow_redirects=False, timeout=_TIMEOUT
+                url, data=form, allow_redirects=False, timeout=_TIMEOUT
             ) as response:
-                body = await whole_body(response, limit=_MAX_ANSWER)
-                status, headers = response.status, response.headers
+                body = await read_up_to(response, limit=_MAX_ANSWER)
         except (aiohttp.ClientError, TimeoutError) as error:
             message = f"The token endpoint cannot be reached ({type(error).__name__})."
-            raise VendorUnavailableError(message) from error
-        lowered = {name.lower(): value for name, value in headers.items()}
-        refusal = error_of(
-            status=status, headers=lowered, shared_limit=True, now=self._now()
-        )
-        if isinstance(refusal, VendorUnavailableError):
-            raise refusal
-        if status in _CONSENT_GONE and not _is_our_fault(body):
-            message = f"The vendor refused to renew the grant ({status})."
-            raise VendorRefusedError(message, status=status, permanent=True)
-        if status != 200:
-            # A proxy's page, a moved address, a client id that does not hold: nothing
-            # that this person could mend by consenting again.
-            message = f"The token endpoint answered {status}."
-            if _is_our_fault(body):
-                name = f"AUREN_{endpoint.slug.upper()}_CLIENT_SECRET"
-                message = f"The vendor refuses the application: look at {name}."
-            raise VendorUnavailableError(message)
-        return _read(body, asked_at=asked_at)
+            if isinstance(
+                error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+            ):
+                raise VendorUnavailableError(message) from error
+            raise _AnswerLostError(message) from error
+        if body is None:
+            message = f"The token endpoint answered over {_MAX_ANSWER // 1024} KiB."
+            raise _AnswerLostError(message)
+        return response.status, response.headers, body
 
 
 def endpoint_of(*, slug: str, spec: ApiSpec, base: str) -> TokenEndpoint:
@@ -181,57 +226,50 @@ async def in_thread(
     return await work
 
 
+async def _keep(claim: RefreshClaim, new: NewTokens) -> None:
+    """Have it stored before it is used: the old tokens are dead from here on."""
+    kept = asyncio.wrap_future(keeping.keep(claim=claim, new=new))
+    try:
+        async with asyncio.timeout(_STORE_S):
+            await kept
+    except TimeoutError:
+        message = "The renewed grant is kept in memory until the database takes it."
+        raise VendorUnavailableError(message) from None
+
+
 def _look(*, stale: Grant, now: datetime) -> Grant | RefreshClaim | None:
-    """Return the newer grant that somebody stored, else the claim to make one."""
-    current = _current(connection_id=stale.connection_id)
-    if current.access_token != stale.access_token:
+    """Return the newer grant that somebody stored, else the claim to make one.
+
+    None while somebody else has it.
+    """
+    connection = VendorConnection.objects.filter(id=stale.connection_id).first()
+    current = _usable(connection)
+    if connection is None or current.access_token != stale.access_token:
         return current
-    claim = grants.claim_refresh(connection_id=stale.connection_id, now=now)
-    if claim is None:
-        return None
-    # Between our look and our claim somebody may have renewed and let go: what we hold
-    # now is the claim on the new token, and to spend that would end everybody's access.
-    current = _current(connection_id=stale.connection_id)
-    if current.access_token == stale.access_token:
-        return claim
-    grants.release(claim=claim)
-    return current
+    pause = grants.pause_of(connection, now=now)
+    if pause is not None:
+        message = "The grant could not be renewed just now; it is tried again soon."
+        raise VendorUnavailableError(message, retry_after=pause)
+    return grants.claim_refresh(connection, now=now)
 
 
 def _current(*, connection_id: int) -> Grant:
-    connection = VendorConnection.objects.filter(id=connection_id).first()
+    return _usable(VendorConnection.objects.filter(id=connection_id).first())
+
+
+def _usable(connection: VendorConnection | None) -> Grant:
+    """Return the grant of a row; VendorRefusedError where there is none any more."""
     grant = grants.grant_of(connection) if connection is not None else None
     if grant is None or not grant.renewable:
         message = "The connection has no grant any more."
         raise VendorRefusedError(message, status=401, permanent=True)
+    if connection is not None and connection.status != ConnectionStatus.ACTIVE:
+        reason = connection.status_reason or connection.status
+        message = f"The account is not connected ({reason})."
+        raise VendorRefusedError(message, status=401, permanent=True)
     return grant
 
 
-def _is_our_fault(body: bytes) -> bool:
-    """Say whether the vendor does not know the application, whoever the person is."""
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(answer, dict) and answer.get("error") in _OUR_FAULTS
-
-
-def _read(body: bytes, *, asked_at: datetime) -> NewTokens:
-    try:
-        answer = orjson.loads(body)
-        access, life = answer["access_token"], answer.get("expires_in")
-        refresh, scopes = answer.get("refresh_token"), answer.get("scope")
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        message = "The token endpoint answered 200 without a token."
-        raise VendorUnavailableError(message) from None
-    if not isinstance(access, str) or not access:
-        raise VendorUnavailableError("The token endpoint gave no usable token.")
-    is_life = isinstance(life, int | float) and not isinstance(life, bool)
-    return NewTokens(
-        access_token=access,
-        refresh_token=refresh if isinstance(refresh, str) and refresh else None,
-        expires_at=asked_at + timedelta(seconds=max(life, _SHORTEST_LIFE_S))
-        if is_life
-        else None,
-        scopes=scopes if isinstance(scopes, str) else "",
-    )
+def _pause_after(error: VendorUnavailableError) -> timedelta:
+    wish = error.retry_after or _PAUSE_S
+    return timedelta(seconds=min(wish, _LONGEST_PAUSE_S))

@@ -56,7 +56,7 @@ def test_the_old_key_is_not_needed_any_more(
 
 
 def test_a_renewal_under_way_keeps_its_row(connection: VendorConnection) -> None:
-    claim = grants.claim_refresh(connection_id=connection.id, now=NOW)
+    claim = grants.claim_refresh(connection, now=NOW)
     assert claim is not None
     done = rotate_all(now=NOW)
     assert (done.rewritten, done.busy, done.locked) == (0, 1, ())
@@ -68,7 +68,7 @@ def test_a_renewal_under_way_keeps_its_row(connection: VendorConnection) -> None
 
 def test_the_command_says_that_it_must_run_again(connection: VendorConnection) -> None:
     at = timezone.now() + timedelta(seconds=1)
-    assert grants.claim_refresh(connection_id=connection.id, now=at)
+    assert grants.claim_refresh(connection, now=at)
     with pytest.raises(CommandError, match="run this again"):
         call_command("rotate_token_key", stdout=StringIO())
 

@@ -180,15 +180,17 @@ class TestGrants:
         self, world: World
     ) -> None:
         connection = connect(world)
-        first = grants.claim_refresh(connection_id=connection.id, now=world.now)
-        assert first is not None
-        assert grants.claim_refresh(connection_id=connection.id, now=world.now) is None
+        assert grants.claim_refresh(connection, now=world.now) is not None
+        connection.refresh_from_db()
+        assert grants.claim_refresh(connection, now=world.now) is None
         world.wait(seconds=grants.CLAIM_SECONDS)
-        assert grants.claim_refresh(connection_id=connection.id, now=world.now)
+        claim = grants.claim_refresh(connection, now=world.now)
+        assert claim is not None
+        assert claim.after_loss
 
     def test_a_newer_consent_is_not_overwritten(self, world: World) -> None:
         connection = connect(world)
-        claim = grants.claim_refresh(connection_id=connection.id, now=world.now)
+        claim = grants.claim_refresh(connection, now=world.now)
         assert claim is not None
         connect(world, access_token="consented", refresh_token="consented-too")
         new = grants.NewTokens(access_token="late", refresh_token="late-too")

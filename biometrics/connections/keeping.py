@@ -1,0 +1,73 @@
+"""Storing a renewed grant, however long the database is away.
+
+What was paid with a single-use refresh token exists once: in this process, until it is
+stored. So it is stored in a thread of its own that no call and no event loop can end,
+tried again while the process lives, and not given up without a word.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from biometrics.connections import grants
+from biometrics.connections.grants import NewTokens, RefreshClaim
+
+logger = logging.getLogger(__name__)
+
+# A process that is asked to end waits for it.
+KEEP_SECONDS = 600.0
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 1.0
+
+
+def keep(*, claim: RefreshClaim, new: NewTokens) -> Future[bool]:
+    """Begin to store what the vendor gave; the result is that of `store_renewed`.
+
+    It fails with the database's error only after KEEP_SECONDS.
+    """
+    kept: Future[bool] = Future()
+    # Running from now on: whoever waits for it may give up, and ends nothing.
+    kept.set_running_or_notify_cancel()
+    threading.Thread(
+        target=_keep, args=(kept, claim, new), name=f"grant-{claim.connection_id}"
+    ).start()
+    return kept
+
+
+def _keep(kept: Future[bool], claim: RefreshClaim, new: NewTokens) -> None:
+    try:
+        kept.set_result(_store(claim, new))
+    # Whoever waits is told, whatever it was.
+    except BaseException as error:  # noqa: BLE001
+        logger.critical(
+            "grant.lost",
+            extra={"connection": claim.connection_id, "error": type(error).__name__},
+        )
+        kept.set_exception(error)
+    finally:
+        connections.close_all()
+
+
+def _store(claim: RefreshClaim, new: NewTokens) -> bool:
+    until, pause = time.monotonic() + KEEP_SECONDS, _FIRST_PAUSE_S
+    while True:
+        try:
+            return grants.store_renewed(claim=claim, new=new)
+        except (DatabaseError, InterfaceError) as error:
+            if time.monotonic() + pause >= until:
+                raise
+            logger.error(  # noqa: TRY400 - tried again; the trace would repeat itself
+                "grant.not_stored_yet",
+                extra={
+                    "connection": claim.connection_id,
+                    "error": type(error).__name__,
+                },
+            )
+        connections.close_all()
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
