@@ -58,7 +58,8 @@ def invite(request: HttpRequest, token: str) -> HttpResponse:
 def start(request: HttpRequest, token: str) -> HttpResponse:
     """Send the browser to the vendor, and remember in it what was begun."""
     try:
-        departure = asyncio.run(consent.begin(invitations.read_link(token)))
+        invitation = invitations.read_link(token)
+        departure = asyncio.run(consent.begin(invitation, now=timezone.now))
     except BiometricsError as error:
         return _sorry(request, error)
     response = HttpResponseRedirect(departure.url)
@@ -79,15 +80,11 @@ def start(request: HttpRequest, token: str) -> HttpResponse:
 def callback(request: HttpRequest, vendor: str) -> HttpResponse:
     """Take what the vendor sent the browser back with."""
     query = request.META.get("QUERY_STRING", "")
+    url = f"{invitations.redirect_uri(vendor)}?{query}"
     try:
-        given = asyncio.run(
-            consent.finish(
-                vendor=vendor,
-                url=f"{invitations.redirect_uri(vendor)}?{query}",
-                cookie=request.COOKIES.get(_COOKIE, ""),
-                now=timezone.now,
-            )
-        )
+        cookie = request.COOKIES.get(_COOKIE, "")
+        journey = consent.arrive(vendor=vendor, url=url, cookie=cookie)
+        given = asyncio.run(consent.finish(journey, url=url, now=timezone.now))
         connection = linking.store_consent(given, now=timezone.now())
     except BiometricsError as error:
         return _sorry(request, error)

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from biometrics.connections import hosted, invitations, oauth
 from biometrics.connections.grants import NewTokens
-from biometrics.connections.invitations import ConsentError, Invitation
+from biometrics.connections.invitations import ConsentError, Invitation, Journey
 from biometrics.vendors.api_spec import ApiSpec, ConsentSpec, HostedConsent
 from biometrics.vendors.registry import all_adapters, get_adapter
 
@@ -66,7 +66,7 @@ def missing_scopes(vendor: str, granted: str) -> list[str]:
     return [one for one in scopes_of(vendor) if got and one not in got]
 
 
-async def begin(invitation: Invitation) -> Departure:
+async def begin(invitation: Invitation, *, now: Callable[[], datetime]) -> Departure:
     """Return the vendor's consent page for this invitation.
 
     Raises ConsentError, VendorUnavailableError, VendorRefusedError, ConfigurationError.
@@ -77,21 +77,29 @@ async def begin(invitation: Invitation) -> Departure:
         scopes = scopes_of(invitation.vendor)
         url = oauth.page_of(journey, spec=spec, consent=consent, scopes=scopes)
     else:
-        url = await hosted.page_of(journey, spec=spec, consent=consent)
+        url = await hosted.page_of(journey, spec=spec, consent=consent, now=now)
     return Departure(url=url, nonce=journey.nonce)
 
 
-async def finish(
-    *, vendor: str, url: str, cookie: str, now: Callable[[], datetime]
-) -> Consent:
+def arrive(*, vendor: str, url: str, cookie: str) -> Journey:
+    """Return the journey whose browser has come back to `url`; spends nothing.
+
+    Raises ConsentError, also where the link was used: what the vendor gave for nothing
+    could not be kept.
+    """
+    state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+    journey = invitations.arrive(state=state, vendor=vendor, cookie=cookie)
+    invitations.check_unused(journey.invitation)
+    return journey
+
+
+async def finish(journey: Journey, *, url: str, now: Callable[[], datetime]) -> Consent:
     """Turn what the browser came back with into what the vendor gave.
 
     `url` is the whole address to which the vendor sent the browser. Raises ConsentError,
     VendorUnavailableError, VendorRefusedError, ConfigurationError.
     """
-    spec, consent = _parts(vendor)
-    state = parse_qs(urlsplit(url).query).get("state", [""])[0]
-    journey = invitations.arrive(state=state, vendor=vendor, cookie=cookie)
+    spec, consent = _parts(journey.invitation.vendor)
     if isinstance(consent, ConsentSpec):
         account, new = await oauth.finish(
             journey, spec=spec, consent=consent, url=url, now=now
@@ -102,7 +110,9 @@ async def finish(
             new=new,
             scopes=new.scopes,
         )
-    account, holder = await hosted.finish(journey, spec=spec, consent=consent, url=url)
+    account, holder = await hosted.finish(
+        journey, spec=spec, consent=consent, url=url, now=now
+    )
     return Consent(
         invitation=journey.invitation,
         account_id=account,

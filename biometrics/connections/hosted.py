@@ -7,11 +7,13 @@ that it belongs to the person whom the link was made for.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from biometrics.connections.access import application_headers, base_of
 from biometrics.connections.exchange import ask, open_http
+from biometrics.connections.guard import Guard
 from biometrics.connections.invitations import ConsentError, Journey, redirect_uri
 from biometrics.errors import (
     UnreadableDeliveryError,
@@ -23,7 +25,13 @@ from biometrics.vendors.registry import get_adapter
 from biometrics.vendors.subscriptions import Call
 
 
-async def page_of(journey: Journey, *, spec: ApiSpec, consent: HostedConsent) -> str:
+async def page_of(
+    journey: Journey,
+    *,
+    spec: ApiSpec,
+    consent: HostedConsent,
+    now: Callable[[], datetime],
+) -> str:
     """Have the vendor make a page and return its address.
 
     Raises VendorUnavailableError, VendorRefusedError, ConfigurationError.
@@ -32,14 +40,19 @@ async def page_of(journey: Journey, *, spec: ApiSpec, consent: HostedConsent) ->
     back = f"{redirect_uri(vendor)}?{urlencode({'state': journey.state})}"
     call = consent.opening(reference=str(journey.invitation.subject), back=back)
     try:
-        return consent.page_in(await _call(call, vendor=vendor, spec=spec))
+        return consent.page_in(await _call(call, vendor=vendor, spec=spec, now=now))
     except UnreadableDeliveryError as error:
         message = f"The vendor made no page ({error})."
         raise VendorUnavailableError(message) from None
 
 
 async def finish(
-    journey: Journey, *, spec: ApiSpec, consent: HostedConsent, url: str
+    journey: Journey,
+    *,
+    spec: ApiSpec,
+    consent: HostedConsent,
+    url: str,
+    now: Callable[[], datetime],
 ) -> tuple[str, Holder]:
     """Return the account that the person connected and what the vendor says of it.
 
@@ -54,7 +67,8 @@ async def finish(
         message = f"{get_adapter(vendor).title} was not connected; open the link again."
         raise ConsentError(message)
     try:
-        answer = await _call(consent.asking_whose(account), vendor=vendor, spec=spec)
+        call = consent.asking_whose(account)
+        answer = await _call(call, vendor=vendor, spec=spec, now=now)
         holder = consent.holder_in(answer)
     except VendorRefusedError:
         message = f"{get_adapter(vendor).title} does not know this account."
@@ -68,10 +82,18 @@ async def finish(
     return account, holder
 
 
-async def _call(call: Call, *, vendor: str, spec: ApiSpec) -> bytes:
+async def _call(
+    call: Call, *, vendor: str, spec: ApiSpec, now: Callable[[], datetime]
+) -> bytes:
     headers = application_headers(slug=vendor, spec=spec)
     address = base_of(slug=vendor, spec=spec) + spec.prefix + call.path
+    guard = Guard(slug=vendor, spec=spec, now=now)
     async with open_http() as http:
         return await ask(
-            http, call.method, address, payload=call.payload, headers=headers
+            http,
+            call.method,
+            address,
+            guard=guard,
+            payload=call.payload,
+            headers=headers,
         )

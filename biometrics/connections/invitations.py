@@ -57,9 +57,14 @@ def make_link(invitation: Invitation) -> str:
 def read_link(token: str) -> Invitation:
     """Return whom a link asks; ConsentError when it is forged, too old or used."""
     invitation = _read(_signed(token, salt=_LINK, life=LINK_LIFE))
+    check_unused(invitation)
+    return invitation
+
+
+def check_unused(invitation: Invitation) -> None:
+    """Raise ConsentError when the link was used."""
     if UsedLink.objects.filter(link_id=invitation.link_id).exists():
         raise ConsentError(_USED)
-    return invitation
 
 
 def use(invitation: Invitation, *, now: datetime) -> None:

@@ -9,19 +9,21 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import orjson
 from django.conf import settings
 from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
 
 from biometrics.connections.access import base_of
 from biometrics.connections.exchange import ask, open_http
 from biometrics.connections.grants import NewTokens
+from biometrics.connections.guard import Guard
 from biometrics.connections.invitations import ConsentError, Journey, redirect_uri
 from biometrics.connections.refresh import endpoint_of
-from biometrics.errors import VendorUnavailableError
+from biometrics.connections.token_answers import read_tokens
+from biometrics.errors import UnreadableDeliveryError, VendorUnavailableError
 from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
+from biometrics.vendors.fields import load_object, text
 from biometrics.vendors.registry import get_adapter
 
 
@@ -73,14 +75,15 @@ async def finish(
         client_secret=endpoint.client_secret,
         code_verifier=_verifier(journey.nonce),
     )
-    asked_at = now()
+    asked_at, guard = now(), Guard(slug=vendor, spec=spec, now=now)
     async with open_http() as http:
-        answer = await ask(http, "POST", endpoint.url, form=form)
-        new = _tokens(client, answer.decode(errors="replace"), asked_at=asked_at)
+        answer = await ask(http, "POST", endpoint.url, guard=guard, form=form)
+        new = read_tokens(answer, asked_at=asked_at)
         profile = await ask(
             http,
             "GET",
             base + spec.prefix + consent.account_path,
+            guard=guard,
             headers={"Authorization": f"Bearer {new.access_token}"},
         )
     return _account(profile, field=consent.account_field), new
@@ -91,29 +94,11 @@ def _verifier(nonce: str) -> str:
     return hmac.new(key, f"pkce:{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
-def _tokens(
-    client: WebApplicationClient, text: str, *, asked_at: datetime
-) -> NewTokens:
-    try:
-        answer = client.parse_request_body_response(text)
-    except (OAuth2Error, ValueError):
-        raise VendorUnavailableError("The vendor gave no usable token.") from None
-    life = answer.get("expires_in")
-    known = isinstance(life, int | float) and not isinstance(life, bool)
-    said = answer.get("scope") or ""
-    return NewTokens(
-        access_token=str(answer["access_token"]),
-        refresh_token=answer.get("refresh_token") or None,
-        expires_at=asked_at + timedelta(seconds=float(life)) if known else None,
-        scopes=" ".join(said) if isinstance(said, list) else str(said),
-    )
-
-
 def _account(profile: bytes, *, field: str) -> str:
     try:
-        account = orjson.loads(profile)[field]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        account = text(load_object(profile), field)
+    except UnreadableDeliveryError:
         account = None
-    if isinstance(account, bool) or not isinstance(account, str | int) or account == "":
+    if account is None:
         raise VendorUnavailableError("The vendor did not say whose account it is.")
-    return str(account)
+    return account

@@ -15,9 +15,11 @@ from datetime import datetime, timedelta
 import aiohttp
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from biometrics import alarms
 from biometrics.connections.bodies import whole_body
+from biometrics.connections.guard import Guard
 from biometrics.errors import (
     BiometricsError,
     ConfigurationError,
@@ -206,6 +208,8 @@ class _Application:
         self.spec: Subscribing = adapter.subscriptions
         self.callback = f"{settings.PUBLIC_URL}/webhooks/{adapter.slug}"
         self.token: str = known["verification_token"]
+        clock = timezone.now  # noqa: TID251 - holds end by the wall clock
+        self._guard = Guard(slug=adapter.slug, spec=adapter.api, now=clock)
         self._base: str = known.get("api_base") or adapter.api.base
         self._headers = dict(
             self.spec.headers(
@@ -243,14 +247,22 @@ class _Application:
     async def call(self, call: Call) -> bytes:
         """Return the body of a 2xx answer; raises VendorUnavailableError."""
         payload = dict(call.payload) if call.payload is not None else None
-        try:
-            async with self._http.request(
-                call.method, self._base + call.path, json=payload, allow_redirects=False
-            ) as answer:
-                body = await whole_body(answer, limit=_MAX_ANSWER)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            message = f"The vendor cannot be reached ({type(error).__name__})."
-            raise VendorUnavailableError(message) from error
+        async with self._guard.passing():
+            try:
+                async with self._http.request(
+                    call.method,
+                    self._base + call.path,
+                    json=payload,
+                    allow_redirects=False,
+                ) as answer:
+                    body = await whole_body(answer, limit=_MAX_ANSWER)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                message = f"The vendor cannot be reached ({type(error).__name__})."
+                raise VendorUnavailableError(message) from error
+            status, headers = answer.status, answer.headers
+            trouble = await self._guard.verdict(status=status, headers=headers)
+            if isinstance(trouble, VendorUnavailableError):
+                raise trouble
         if not 200 <= answer.status < 300:
             message = f"The vendor answered {call.method} with {answer.status}."
             raise VendorUnavailableError(message)

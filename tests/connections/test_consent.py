@@ -186,8 +186,11 @@ def test_a_link_connects_once(client: Client, vendors: World, robin: Subject) ->
         assert "used already" in said(answer)
     VendorConnection.objects.all().delete()
     client.cookies["auren_connect"] = cookie
+    asked = vendors.vendors["oura"].requests.total()
     assert client.get(first).status_code == 400
     assert not VendorConnection.objects.exists()
+    # Nothing was had of the vendor that could not be kept.
+    assert vendors.vendors["oura"].requests.total() == asked
 
 
 def test_used_links_are_forgotten_once_they_are_too_old(robin: Subject) -> None:
