@@ -18,6 +18,8 @@ from biometrics.vendors.oura.notice import ACTIONS, is_announced
 from biometrics.vendors.subscriptions import Call, Subscription, Topic
 
 _BASE = "/v2/webhook/subscription"
+# What is kept of a subscription, and no longer than it is kept.
+_LONGEST = {"id": 500, "event_type": 40, "data_type": 40, "callback_url": 500}
 
 
 class OuraSubscribing:
@@ -87,10 +89,7 @@ def _json(body: bytes) -> object:
 
 
 def _read(row: object) -> Subscription:
-    said = {
-        name: text(row, name, limit=500)
-        for name in ("id", "event_type", "data_type", "callback_url")
-    }
+    said = {name: text(row, name, limit=limit) for name, limit in _LONGEST.items()}
     for name, value in said.items():
         if value is None:
             raise UnreadableDeliveryError("missing or no short text", field=name)
@@ -106,6 +105,9 @@ def _moment(written: str | None) -> datetime | None:
     """Return when it ends; a time without an offset is UTC (the documents show none)."""
     try:
         moment = datetime.fromisoformat(written or "")
-    except ValueError:
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    # At the ends of the calendar an offset leads out of it.
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
