@@ -36,7 +36,7 @@ from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import reveal
 from biometrics.admin.tuning import PERMISSION as TUNING_PERMISSION
 from biometrics.admin.tuning import tune
-from biometrics.connections import registry
+from biometrics.connections import consent, registry
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
@@ -190,6 +190,7 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
         "state",
         "status_reason",
         "scopes",
+        "not_granted",
         "credentials",
         "token_expires",
         "created",
@@ -208,6 +209,13 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
     def state(self, row: VendorConnection) -> str:
         """Show whether it works."""
         return row.status
+
+    @display(description="Scopes not granted")
+    def not_granted(self, row: VendorConnection) -> str:
+        """Name what was asked for and is missing: a new consent can grant it."""
+        if not row.scopes:
+            return "unknown"
+        return ", ".join(consent.missing_scopes(row.vendor, row.scopes)) or "none"
 
     @display(description="Credentials held")
     def credentials(self, row: VendorConnection) -> str:

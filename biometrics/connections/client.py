@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -23,7 +24,7 @@ from biometrics.errors import (
 )
 from biometrics.models import VendorConnection
 from biometrics.models.people import ConnectionStatus
-from biometrics.vendors.api_spec import ApiSpec
+from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
 from biometrics.vendors.base import ApiResponse, VendorAdapter, VendorApi
 
 # A single document; whole collections come in pages.
@@ -44,6 +45,10 @@ class VendorSession:
         self.refresher = Refresher(http=http, now=now)
         # By connection: what this session last learned of its grant.
         self.grants: dict[int, Grant] = {}
+        # The access tokens that were renewed because of it.
+        self.fresh: set[str] = set()
+        # By access token: since when the vendor is asked whether it takes it at all.
+        self.probes: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     def api_for(
         self, *, connection: VendorConnection, adapter: VendorAdapter
@@ -80,7 +85,8 @@ class VendorSession:
 async def open_session(*, now: Callable[[], datetime]) -> AsyncIterator[VendorSession]:
     """Open the connections of one batch; renewals under way are carried to their end."""
     total = settings.VENDOR_TIMEOUT_S
-    timeout = aiohttp.ClientTimeout(total=total, connect=min(_CONNECT_S, total))
+    # Of connecting alone: to wait for our own pool says nothing about the vendor.
+    timeout = aiohttp.ClientTimeout(total=total, sock_connect=min(_CONNECT_S, total))
     connector = aiohttp.TCPConnector(limit=settings.AIOHTTP_CONNECTOR_LIMIT)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, auto_decompress=True
@@ -204,14 +210,45 @@ class _ConnectionApi(_GuardedApi):
     ) -> ApiResponse:
         """See VendorApi."""
         grant = await self._usable_grant()
+        began = asyncio.get_running_loop().time()
         try:
             return await self._request(path, params, headers=_bearing(grant))
         except VendorRefusedError as error:
             if error.status != 401 or not grant.renewable:
                 raise
+            if await self._is_taken_elsewhere(grant, path=path, since=began):
+                raise
         # A token may be revoked before its time; a fresh one decides.
         newer = await self._renewed(grant)
         return await self._request(path, params, headers=_bearing(newer))
+
+    async def _is_taken_elsewhere(
+        self, grant: Grant, *, path: str, since: float
+    ) -> bool:
+        """Say whether a 401 speaks of what was asked for, a scope perhaps.
+
+        Then a renewal would change nothing, and each would cost a single-use token. The
+        vendor is asked for the account itself, once for all calls that began before.
+        """
+        session, consent = self._session, self._spec.consent
+        if grant.access_token in session.fresh:
+            return True
+        if not isinstance(consent, ConsentSpec) or path == consent.account_path:
+            return False
+        began, probe = session.probes.get(grant.access_token, (since, None))
+        if probe is None or began < since:
+            probe = asyncio.create_task(self._probe(consent.account_path, grant))
+            began = asyncio.get_running_loop().time()
+            session.probes[grant.access_token] = began, probe
+        return await asyncio.shield(probe)
+
+    async def _probe(self, path: str, grant: Grant) -> bool:
+        """Say whether the vendor takes the token for this path, whatever it answers."""
+        try:
+            await self._request(path, None, headers=_bearing(grant))
+        except VendorRefusedError as error:
+            return error.status != 401
+        return True
 
     async def _usable_grant(self) -> Grant:
         if self._connection.status != ConnectionStatus.ACTIVE:
@@ -237,6 +274,7 @@ class _ConnectionApi(_GuardedApi):
             stale, endpoint=endpoint, guard=self._guard
         )
         self._session.grants[self._connection.id] = grant
+        self._session.fresh.add(grant.access_token)
         return grant
 
     def _refuse(self, message: str) -> NoReturn:

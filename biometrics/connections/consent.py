@@ -62,8 +62,13 @@ def scopes_of(vendor: str) -> tuple[str, ...]:
 
 def missing_scopes(vendor: str, granted: str) -> list[str]:
     """Return what was asked for and not granted; a silent vendor granted everything."""
-    got = set(granted.split())
-    return [one for one in scopes_of(vendor) if got and one not in got]
+    spec = get_adapter(vendor).api
+    consent = spec.consent if spec is not None else None
+    if not granted or not isinstance(consent, ConsentSpec):
+        return []
+    newer = consent.renamed
+    got = {newer.get(one, one) for one in granted.split()}
+    return [one for one in scopes_of(vendor) if newer.get(one, one) not in got]
 
 
 async def begin(invitation: Invitation, *, now: Callable[[], datetime]) -> Departure:

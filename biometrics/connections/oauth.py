@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
@@ -20,7 +22,7 @@ from biometrics.connections.grants import NewTokens
 from biometrics.connections.guard import Guard
 from biometrics.connections.invitations import ConsentError, Journey, redirect_uri
 from biometrics.connections.refresh import endpoint_of
-from biometrics.connections.token_answers import read_tokens
+from biometrics.connections.token_answers import read_tokens, scopes_in
 from biometrics.errors import UnreadableDeliveryError, VendorUnavailableError
 from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
 from biometrics.vendors.fields import load_object, text
@@ -79,6 +81,9 @@ async def finish(
     async with open_http() as http:
         answer = await ask(http, "POST", endpoint.url, guard=guard, form=form)
         new = read_tokens(answer, asked_at=asked_at)
+        if not new.scopes:
+            # Oura names what was granted where it sends the browser back.
+            new = replace(new, scopes=scopes_in(_query(url).get("scope")))
         profile = await ask(
             http,
             "GET",
@@ -87,6 +92,11 @@ async def finish(
             headers={"Authorization": f"Bearer {new.access_token}"},
         )
     return _account(profile, field=consent.account_field), new
+
+
+def _query(url: str) -> Mapping[str, str]:
+    parsed = parse_qs(urlsplit(url).query)
+    return {name: values[0] for name, values in parsed.items()}
 
 
 def _verifier(nonce: str) -> str:

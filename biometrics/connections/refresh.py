@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
@@ -169,9 +169,12 @@ class Refresher:
                 status, body, slug=endpoint.slug, after_loss=claim.after_loss
             )
         try:
-            return read_tokens(body, asked_at=asked_at)
+            new = read_tokens(body, asked_at=asked_at)
         except VendorUnavailableError as error:
             raise _AnswerLostError(str(error)) from None
+        # Said back as it was asked for, it does not mean that the rest was withdrawn.
+        is_echo = new.scopes == endpoint.spec.refresh_fields.get("scope")
+        return replace(new, scopes="") if is_echo else new
 
     async def _post(
         self, url: str, form: Mapping[str, str]

@@ -14,7 +14,9 @@ class ConsentSpec:
     """Where people consent (OAuth 2) and how one learns whose account it was.
 
     The page is at base + `path` (an AUREN_<SLUG>_API_BASE of another host replaces this
-    base too). The account is `account_field` of what GET `account_path` answers.
+    base too). The account is `account_field` of what GET `account_path` answers, and
+    every token may ask that. `renamed` gives the newer names of scopes that some of the
+    vendor's documents and answers call by an older one.
     """
 
     base: str
@@ -22,6 +24,7 @@ class ConsentSpec:
     scopes: tuple[str, ...]
     account_path: str
     account_field: str
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from auren.devstack.fakes.world import Account, World
+from auren.devstack.fakes import oauth as fake_oauth
+from auren.devstack.fakes.grants import Grant
+from auren.devstack.fakes.world import Account, Vendor, World
 from biometrics.connections import consent, invitations, oauth, tokens
 from biometrics.connections.invitations import Invitation
 from biometrics.models import AuditEntry, OutboxMessage, Subject, VendorConnection
@@ -114,6 +116,28 @@ def test_what_was_not_granted_is_named(
     back = urlsplit(at_vendor(f"{narrowed}&account=ring-1"))
     done = client.get(f"{back.path}?{back.query}")
     assert "Not granted: heartrate" in said(done)
+
+
+def test_the_way_back_names_scopes_that_the_token_does_not(
+    client: Client,
+    vendors: World,
+    robin: Subject,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genuine = fake_oauth.token_answer
+
+    def silent(vendor: Vendor, grant: Grant) -> dict[str, object]:
+        answer = genuine(vendor, grant)
+        return {name: said for name, said in answer.items() if name != "scope"}
+
+    monkeypatch.setattr(fake_oauth, "token_answer", silent)
+    went = client.get(f"{link_for(robin)}/start")["Location"]
+    back = urlsplit(at_vendor(f"{went.replace('heartrate+', '')}&account=ring-1"))
+    done = client.get(f"{back.path}?{back.query}")
+    assert "Not granted: heartrate" in said(done)
+    granted = VendorConnection.objects.get().scopes.split()
+    assert "heartrate" not in granted
+    assert "heart_health" in granted
 
 
 def test_opening_a_link_begins_nothing(client: Client, robin: Subject) -> None:

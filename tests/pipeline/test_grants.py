@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from django.db import connections
 from pytest_django.fixtures import Settings
@@ -15,7 +16,7 @@ from biometrics.errors import VendorRefusedError, VendorUnavailableError
 from biometrics.models import VendorConnection
 from biometrics.vendors.registry import get_adapter
 from tests.pipeline.notified import DOCUMENT, connect, notify, run
-from tests.pipeline.vendor_server import VendorServer
+from tests.pipeline.vendor_server import Planned, VendorServer
 from tests.pipeline.world import World, record, says, states
 
 pytestmark = [
@@ -86,6 +87,22 @@ class TestGrants:
         connect(world, access_token="access-new", refresh_token="refresh-new")
         world.run()
         assert states() == {"processed": 2}
+
+    def test_scopes_that_are_only_said_back_withdraw_nothing(
+        self, world: World, vendor_server: VendorServer
+    ) -> None:
+        connect(world, expires_at=world.now)
+        VendorConnection.objects.update(scopes="read:sleep read:workout offline")
+        vendor_server.scope = "offline"
+        vendor_server.says("/doc/1", DOCUMENT)
+        assert run(world, notify(world)).status == "processed"
+        stored = VendorConnection.objects.get()
+        assert stored.scopes == "read:sleep read:workout offline"
+        world.wait(hours=1)
+        vendor_server.scope = "read:sleep offline"
+        assert run(world, notify(world)).status == "processed"
+        stored.refresh_from_db()
+        assert stored.scopes == "read:sleep offline"
 
     def test_an_answer_in_two_pieces_loses_no_token(
         self, world: World, vendor_server: VendorServer
@@ -247,6 +264,20 @@ async def _get(connection: VendorConnection, world: World) -> Any:
 
 async def _call(api: Any) -> Any:
     return await api.get("/doc/1")
+
+
+def test_no_more_connections_than_the_setting_says(
+    world: World, vendor_server: VendorServer, settings: Settings
+) -> None:
+    settings.AIOHTTP_CONNECTOR_LIMIT = 3
+    for n in range(12):
+        document = orjson.dumps(says(record(f"r{n}")))
+        vendor_server.plan(f"/doc/{n}", Planned(body=document, delay_s=0.1))
+        notify(world, f"/doc/{n}")
+    connect(world)
+    world.run()
+    assert states() == {"processed": 12}
+    assert vendor_server.most_at_once == 3
 
 
 def test_fifty_sessions_renew_once(world: World, vendor_server: VendorServer) -> None:

@@ -41,7 +41,10 @@ class VendorServer:
         self.refresh_in_pieces = False
         # The token is spent, and nobody learns for what.
         self.refresh_cut_off = False
+        self.scope = "read:sleep offline"
         self.calls: list[str] = []
+        self.most_at_once = 0
+        self._at_once = 0
         self.tokens_asked: list[dict[str, str]] = []
         self.refreshing = threading.Event()
         # Called in a thread before a refresh token is looked at.
@@ -103,7 +106,10 @@ class VendorServer:
         if not plans:
             return web.Response(status=404)
         planned = plans.popleft() if len(plans) > 1 else plans[0]
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
         await asyncio.sleep(planned.delay_s)
+        self._at_once -= 1
         if planned.cut_off:
             response = web.StreamResponse(headers={"Content-Length": "1000"})
             await response.prepare(request)
@@ -133,7 +139,7 @@ class VendorServer:
             "access_token": f"access-{number}",
             "refresh_token": f"refresh-{number}",
             "expires_in": 3600,
-            "scope": "read:sleep offline",
+            "scope": self.scope,
         }
         if self.refresh_cut_off:
             assert request.transport is not None

@@ -19,7 +19,8 @@ from biometrics.shards import shard_of
 
 ACCOUNTS = {"oura": "ring-1", "whoop": "4711", "terra": "terra-1"}
 _SCOPES = {
-    "oura": "personal daily heartrate workout tag session spo2Daily",
+    "oura": "personal daily heartrate workout tag session spo2Daily stress"
+    " ring_configuration heart_health",
     "whoop": "read:recovery read:cycles read:workout read:sleep read:profile"
     " read:body_measurement offline",
 }

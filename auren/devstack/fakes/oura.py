@@ -18,6 +18,13 @@ from auren.devstack.fakes.grants import Grant
 from auren.devstack.fakes.limits import Verdict
 from auren.devstack.fakes.world import Vendor
 
+# The specification does not know these scopes; without them the live API answers 401.
+_UNLISTED: Mapping[str, str] = {
+    "daily_resilience": "stress",
+    "daily_cardiovascular_age": "heart_health",
+    "vO2_max": "heart_health",
+    "ring_battery_level": "ring_configuration",
+}
 # Any one of the scopes opens the collection; everything else needs `daily`.
 _SCOPES: Mapping[str, frozenset[str]] = {
     "daily_spo2": frozenset({"spo2Daily", "spo2"}),
@@ -26,6 +33,7 @@ _SCOPES: Mapping[str, frozenset[str]] = {
     "session": frozenset({"session"}),
     "tag": frozenset({"tag"}),
     "workout": frozenset({"workout"}),
+    **{name: frozenset({scope}) for name, scope in _UNLISTED.items()},
 }
 COLLECTIONS = frozenset(
     {
@@ -136,7 +144,8 @@ def _entry(request: web.Request, vendor: Vendor, collection: str) -> Grant:
     needed = _SCOPES.get(collection, frozenset({"daily"}))
     if not needed & grant.scopes:
         wanted = " or ".join(sorted(needed))
-        raise refused(403, f"The token lacks the scope {wanted}.")
+        status = 401 if collection in _UNLISTED else 403
+        raise refused(status, f"The token lacks the scope {wanted}.")
     return grant
 
 
