@@ -121,6 +121,45 @@ def test_a_refusal_after_a_lost_answer_says_so(
     assert "after the answer to an earlier renewal was lost" in stored.status_reason
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]",
+        b"<html>",
+        b'{"access_token": 5}',
+        b'{"access_token": "a\\r\\nX-More: 1"}',
+        b'{"access_token": "a", "expires_in": 1e400}',
+        b'{"error": []}',
+        b" " * 70_000,
+    ],
+)
+def test_nonsense_is_no_grant_and_ends_no_consent(
+    world: World, vendor_server: VendorServer, answer: bytes
+) -> None:
+    connect(world)
+    vendor_server.valid, vendor_server.refresh_says = set(), answer
+    delivery = run(world, notify(world))
+    assert (delivery.status, delivery.error_code) == ("retrying", "vendor_unavailable")
+    stored = VendorConnection.objects.get()
+    assert stored.status == "active"
+    assert tokens.decrypt(stored.refresh_token or b"") == "refresh-0"
+
+
+@pytest.mark.parametrize(
+    "more", [b'"expires_in": 1e300', b'"scope": 5', b'"refresh_token": ["r"]']
+)
+def test_what_is_odd_beside_a_token_harms_it_not(
+    world: World, vendor_server: VendorServer, more: bytes
+) -> None:
+    connect(world, expires_at=world.now)
+    vendor_server.says("/doc/1", DOCUMENT)
+    vendor_server.refresh_says = b'{"access_token": "access-1", ' + more + b"}"
+    assert run(world, notify(world)).status == "processed"
+    stored = VendorConnection.objects.get()
+    assert tokens.decrypt(stored.access_token or b"") == "access-1"
+    assert stored.token_expires_at is None
+
+
 def test_an_answer_that_was_lost_to_both_sides_costs_nothing(
     world: World, vendor_server: VendorServer
 ) -> None:

@@ -38,6 +38,8 @@ class VendorServer:
         self.refresh_status = 200
         self.refresh_body: object = None
         self.refresh_delay_s = 0.0
+        # What is said in place of a grant, though the token is spent.
+        self.refresh_says: bytes | None = None
         self.refresh_in_pieces = False
         # The token is spent, and nobody learns for what.
         self.refresh_cut_off = False
@@ -144,6 +146,8 @@ class VendorServer:
         if self.refresh_cut_off:
             assert request.transport is not None
             request.transport.close()
+        if self.refresh_says is not None:
+            return web.Response(body=self.refresh_says)
         if self.refresh_in_pieces:
             return await self._in_pieces(request, orjson.dumps(pair))
         await asyncio.sleep(self.refresh_delay_s)
