@@ -36,6 +36,8 @@ _NOT_YET_FIRST_S = 60.0
 _NOT_YET_FOR = timedelta(hours=24)
 _CONFIGURATION_WAIT_S = 60.0
 
+_SCOPE_MISSING = frozenset({401, 403})
+
 _jitter = random.SystemRandom()
 
 
@@ -179,10 +181,18 @@ def _refused(one: Wanted, error: VendorRefusedError) -> Missing:
             ),
             needs_reconnect=str(error)[:300],
         )
-    message = (
-        f"{error} Grant the scope that {one.delivery.event_type!r} needs by connecting"
-        " the account again, then replay this delivery."
-    )
+    if error.status in _SCOPE_MISSING:
+        cure = (
+            f"Grant the scope that {one.delivery.event_type!r} needs by connecting the"
+            " account again"
+        )
+    else:
+        # The vendor does not take the request itself, whoever asks.
+        cure = (
+            f"No new consent mends that: compare how the adapter asks for"
+            f" {one.delivery.event_type!r} with the vendor's documentation"
+        )
+    message = f"{error} {cure}, then replay this delivery."
     return _missing(DeliveryStatus.PARKED, "refused", message)
 
 

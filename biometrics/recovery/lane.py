@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from uuid import uuid4
 
 from biometrics import nudges
 from biometrics.recovery import backfill, reconcile
@@ -15,6 +16,9 @@ from biometrics.recovery import backfill, reconcile
 _LANE = "auren:recovery-lane"
 # Above the hard time limit of a task: a killed one gives way after it.
 LANE_SECONDS = 95
+_GIVE_BACK = (
+    "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
+)
 
 
 def work(*, now: Callable[[], datetime]) -> bool:
@@ -23,13 +27,14 @@ def work(*, now: Callable[[], datetime]) -> bool:
     Return whether more is due; False too while another process works. Raises
     redis.RedisError.
     """
-    client = nudges.connect()
-    if not client.set(_LANE, 1, nx=True, ex=LANE_SECONDS):
+    client, mine = nudges.connect(), uuid4().hex
+    if not client.set(_LANE, mine, nx=True, ex=LANE_SECONDS):
         return False
     try:
         _work(now)
     finally:
-        client.delete(_LANE)
+        # Whoever overslept the end of their turn must not end another's.
+        client.eval(_GIVE_BACK, 1, _LANE, mine)
     moment = now()
     return bool(backfill.due(now=moment, limit=1) or reconcile.due(now=moment, limit=1))
 

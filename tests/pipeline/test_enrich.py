@@ -169,6 +169,18 @@ class TestTrouble:
         assert "scope" in delivery.error
         assert VendorConnection.objects.get().status == "active"
 
+    @pytest.mark.parametrize("status", [302, 400, 422])
+    def test_what_no_consent_can_mend_asks_for_none(
+        self, world: World, vendor_server: VendorServer, status: int
+    ) -> None:
+        connect(world)
+        vendor_server.plan("/doc/1", Planned(status=status))
+        delivery = run(world, notify(world))
+        assert (delivery.status, delivery.error_code) == ("parked", "refused")
+        assert str(status) in delivery.error
+        assert "Grant the scope" not in delivery.error
+        assert "vendor's documentation" in delivery.error
+
     def test_what_is_not_ready_yet_is_asked_for_again_for_a_day(
         self, world: World, vendor_server: VendorServer
     ) -> None:

@@ -312,6 +312,19 @@ class TestTasks:
         assert not lane.work(now=vendors.now)
         assert backfill.due(now=vendors.now()) != []
 
+    def test_who_overslept_leaves_the_lane_to_the_next(
+        self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vendors.connect()
+        client = nudges.connect()
+
+        def oversleep(**_: object) -> None:
+            client.set("auren:recovery-lane", "somebody else", ex=60)
+
+        monkeypatch.setattr(backfill, "fetch_history", oversleep)
+        lane.work(now=vendors.now)
+        assert client.get("auren:recovery-lane") in {b"somebody else", "somebody else"}
+
     def test_a_fetch_that_fails_gives_the_lane_back(
         self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
     ) -> None:
