@@ -214,6 +214,7 @@ def _vendor_slugs() -> list[str]:
         "TOLERANCE_S",
         "VERIFICATION_TOKEN",
         "SCOPES",
+        "STATE_LENGTH",
     )
     found = set()
     for key in os.environ:
@@ -236,6 +237,10 @@ AUREN_VENDORS: dict[str, dict[str, Any]] = {
         "api_key": _vendor_value(slug, "API_KEY"),
         "verification_token": _vendor_value(slug, "VERIFICATION_TOKEN"),
         "scopes": _vendor_value(slug, "SCOPES").split(),
+        # WHOOP's documents want a `state` of exactly, or of at least, 8 characters.
+        "state_length": env.integer(
+            f"AUREN_{slug.upper()}_STATE_LENGTH", 0, low=8, high=43
+        ),
         "tolerance_s": env.number(
             f"AUREN_{slug.upper()}_TOLERANCE_S", -1, low=1, high=86_400
         ),

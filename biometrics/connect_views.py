@@ -65,7 +65,7 @@ def start(request: HttpRequest, token: str) -> HttpResponse:
     response = HttpResponseRedirect(departure.url)
     response.set_cookie(
         _COOKIE,
-        departure.nonce,
+        departure.ticket,
         max_age=int(invitations.STATE_LIFE.total_seconds()),
         path="/connect/",
         secure=request.is_secure(),
@@ -82,8 +82,8 @@ def callback(request: HttpRequest, vendor: str) -> HttpResponse:
     query = request.META.get("QUERY_STRING", "")
     url = f"{invitations.redirect_uri(vendor)}?{query}"
     try:
-        cookie = request.COOKIES.get(_COOKIE, "")
-        journey = consent.arrive(vendor=vendor, url=url, cookie=cookie)
+        ticket = request.COOKIES.get(_COOKIE, "")
+        journey = consent.arrive(vendor=vendor, url=url, ticket=ticket)
         given = asyncio.run(consent.finish(journey, url=url, now=timezone.now))
         connection = linking.store_consent(given, now=timezone.now())
     except BiometricsError as error:

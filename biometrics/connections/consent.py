@@ -21,7 +21,7 @@ class Departure:
     """Where the browser goes, and what it must bring back in a cookie."""
 
     url: str
-    nonce: str
+    ticket: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +83,17 @@ async def begin(invitation: Invitation, *, now: Callable[[], datetime]) -> Depar
         url = oauth.page_of(journey, spec=spec, consent=consent, scopes=scopes)
     else:
         url = await hosted.page_of(journey, spec=spec, consent=consent, now=now)
-    return Departure(url=url, nonce=journey.nonce)
+    return Departure(url=url, ticket=journey.ticket)
 
 
-def arrive(*, vendor: str, url: str, cookie: str) -> Journey:
+def arrive(*, vendor: str, url: str, ticket: str) -> Journey:
     """Return the journey whose browser has come back to `url`; spends nothing.
 
     Raises ConsentError, also where the link was used: what the vendor gave for nothing
     could not be kept.
     """
     state = parse_qs(urlsplit(url).query).get("state", [""])[0]
-    journey = invitations.arrive(state=state, vendor=vendor, cookie=cookie)
+    journey = invitations.arrive(state=state, vendor=vendor, ticket=ticket)
     invitations.check_unused(journey.invitation)
     return journey
 

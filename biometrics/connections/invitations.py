@@ -1,12 +1,15 @@
 """Links that ask a person to connect, and what is remembered on the way to a vendor.
 
 Both are signed; nothing is stored before the vendor has said yes. A link connects once:
-using it is a row that can be written once. The nonce of a journey also lies in a cookie
-of the browser that began, so that nobody can finish what somebody else began.
+using it is a row that can be written once. The journey lies in a cookie of the browser
+that began, and the vendor sends back the `state` that belongs to it, so that nobody can
+finish what somebody else began.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -41,10 +44,11 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
-    """An invitation whose browser is on its way; `state` goes along, `nonce` stays."""
+    """An invitation whose browser is on its way; `state` goes along, `ticket` stays."""
 
     invitation: Invitation
     nonce: str
+    ticket: str
     state: str
 
 
@@ -88,25 +92,40 @@ def forget_used(*, now: datetime) -> int:
 def depart(invitation: Invitation) -> Journey:
     """Return a new journey."""
     nonce = secrets.token_urlsafe(24)
-    state = signing.dumps({**_written(invitation), "n": nonce}, salt=_STATE)
-    return Journey(invitation=invitation, nonce=nonce, state=state)
+    ticket = signing.dumps({**_written(invitation), "n": nonce}, salt=_STATE)
+    return Journey(
+        invitation=invitation,
+        nonce=nonce,
+        ticket=ticket,
+        state=_state_of(ticket, vendor=invitation.vendor),
+    )
 
 
-def arrive(*, state: str, vendor: str, cookie: str) -> Journey:
+def arrive(*, state: str, vendor: str, ticket: str) -> Journey:
     """Return the journey that comes to its end here.
 
     Raises ConsentError when it began too long ago, in another browser, or elsewhere.
     """
-    said = _signed(state, salt=_STATE, life=STATE_LIFE)
-    is_same = hmac.compare_digest(cookie.encode(), said["n"].encode())
+    said = _signed(ticket, salt=_STATE, life=STATE_LIFE)
+    mine = _state_of(ticket, vendor=vendor)
+    is_same = hmac.compare_digest(state.encode(), mine.encode())
     if said["v"] != vendor or not is_same:
         raise ConsentError("This answer belongs to another browser or vendor.")
-    return Journey(invitation=_read(said), nonce=said["n"], state=state)
+    return Journey(invitation=_read(said), nonce=said["n"], ticket=ticket, state=state)
 
 
 def redirect_uri(vendor: str) -> str:
     """Return our address that is registered with the vendor."""
     return f"{settings.PUBLIC_URL}/connect/{vendor}/callback"
+
+
+def _state_of(ticket: str, *, vendor: str) -> str:
+    """Return what the vendor sends back, as long as AUREN_<SLUG>_STATE_LENGTH says."""
+    message = f"state:{vendor}:{ticket}".encode()
+    digest = hmac.new(settings.SECRET_KEY.encode(), message, hashlib.sha256).digest()
+    length: int = settings.AUREN_VENDORS.get(vendor, {}).get("state_length", 0)
+    text = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return text[:length] if length else text
 
 
 def _written(invitation: Invitation) -> dict[str, str]:

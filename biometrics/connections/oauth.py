@@ -1,4 +1,4 @@
-"""Consent by OAuth 2, with `state` and PKCE.
+"""Consent by OAuth 2, with `state`, and PKCE where the vendor takes it.
 
 The verifier is derived from the journey's nonce and our own key, so nothing is stored.
 """
@@ -37,14 +37,12 @@ def page_of(
     base = base_of(slug=vendor, spec=spec)
     client_id = endpoint_of(slug=vendor, spec=spec, base=base).client_id
     host = consent.base if base == spec.base else base
-    digest = hashlib.sha256(_verifier(journey.nonce).encode()).digest()
     url: str = WebApplicationClient(client_id).prepare_request_uri(
         host + consent.path,
         redirect_uri=redirect_uri(vendor),
         scope=list(scopes),
         state=journey.state,
-        code_challenge=base64.urlsafe_b64encode(digest).decode().rstrip("="),
-        code_challenge_method="S256",
+        **(_challenge(journey.nonce) if consent.pkce else {}),
     )
     return url
 
@@ -75,7 +73,7 @@ async def finish(
         code=code,
         redirect_uri=redirect_uri(vendor),
         client_secret=endpoint.client_secret,
-        code_verifier=_verifier(journey.nonce),
+        **({"code_verifier": _verifier(journey.nonce)} if consent.pkce else {}),
     )
     asked_at, guard = now(), Guard(slug=vendor, spec=spec, now=now)
     async with open_http() as http:
@@ -97,6 +95,14 @@ async def finish(
 def _query(url: str) -> Mapping[str, str]:
     parsed = parse_qs(urlsplit(url).query)
     return {name: values[0] for name, values in parsed.items()}
+
+
+def _challenge(nonce: str) -> Mapping[str, str]:
+    digest = hashlib.sha256(_verifier(nonce).encode()).digest()
+    return {
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+    }
 
 
 def _verifier(nonce: str) -> str:

@@ -16,7 +16,8 @@ class ConsentSpec:
     The page is at base + `path` (an AUREN_<SLUG>_API_BASE of another host replaces this
     base too). The account is `account_field` of what GET `account_path` answers, and
     every token may ask that. `renamed` gives the newer names of scopes that some of the
-    vendor's documents and answers call by an older one.
+    vendor's documents and answers call by an older one. `pkce` says that the vendor takes
+    a challenge (S256).
     """
 
     base: str
@@ -25,6 +26,7 @@ class ConsentSpec:
     account_path: str
     account_field: str
     renamed: Mapping[str, str] = field(default_factory=dict)
+    pkce: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ def test_the_settings_load_with_a_key_alone() -> None:
         ("HRV_ABSOLUTE_RULES", "sometimes"),
         ("AUREN_OURA_TOLERANCE_S", "x"),
         ("AUREN_OURA_API_BASE", "api.ouraring.com"),
+        ("AUREN_WHOOP_STATE_LENGTH", "7"),
         ("PUBLIC_URL", "bridge.example.org"),
         ("REDIS_URL", "127.0.0.1:6379"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka"),

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import signing
 from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
@@ -178,12 +179,44 @@ def test_the_verifier_is_needed_and_not_in_the_address(
     went = client.get(f"{link_for(robin)}/start")["Location"]
     query = parse_qs(urlsplit(went).query)
     assert query["code_challenge_method"] == ["S256"]
-    nonce = client.cookies["auren_connect"].value
+    ticket = client.cookies["auren_connect"].value
+    nonce = signing.loads(ticket, salt="auren.connect.state")["n"]
     assert oauth._verifier(nonce) not in went
+    assert nonce not in went
     back = urlsplit(at_vendor(f"{went}&account=ring-1"))
     book = vendors.vendors["oura"].grants
     code = parse_qs(back.query)["code"][0]
     assert book._codes[code].challenge == query["code_challenge"][0]
+
+
+def test_no_challenge_goes_where_none_is_documented(
+    client: Client, vendors: World, robin: Subject
+) -> None:
+    went = client.get(f"{link_for(robin, 'whoop')}/start")["Location"]
+    assert "code_challenge" not in went
+
+
+@pytest.mark.parametrize("length", [43, 8])
+def test_the_state_is_as_long_as_the_setting_says(
+    client: Client,
+    vendors: World,
+    robin: Subject,
+    settings: Settings,
+    length: int,
+) -> None:
+    if length == 8:
+        settings.AUREN_VENDORS["whoop"]["state_length"] = 8
+    back = leave(client, link_for(robin, "whoop"), choice="account=4711")
+    (state,) = parse_qs(urlsplit(back).query)["state"]
+    assert len(state) == length
+    for forged in (state[:-1], state[::-1], ""):
+        answer = client.get(back.replace(f"state={state}", f"state={forged}"))
+        assert answer.status_code == 400
+    # Of a journey that this browser began, but not of the last one.
+    other = leave(client, link_for(robin, "whoop"), choice="account=4711")
+    assert client.get(back).status_code == 400
+    assert not VendorConnection.objects.exists()
+    assert client.get(other).status_code == 200
 
 
 def test_another_persons_account_is_not_taken(

@@ -93,6 +93,7 @@ class Oura(VendorAdapter):
                 "heart_health",
             ),
             renamed={"spo2Daily": "spo2"},
+            pkce=True,
             account_path="/v2/usercollection/personal_info",
             account_field="id",
         ),
