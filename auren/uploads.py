@@ -23,9 +23,10 @@ _GONE = {"type": "http.disconnect"}
 async def within_limits(
     application: Application, scope: Mapping[str, Any], receive: Receive, send: Send
 ) -> None:
-    """Serve a request whose body is answered 413 or 408 when too large or too slow.
+    """Serve a request whose body is answered 413 or 503 when too large or too slow.
 
-    The limits are DATA_UPLOAD_MAX_MEMORY_SIZE and INTAKE_READ_TIMEOUT_S.
+    The limits are DATA_UPLOAD_MAX_MEMORY_SIZE and INTAKE_READ_TIMEOUT_S. It is not 408,
+    since apps of phones sign in here, and they give up for good on a 4xx.
     """
     upload = _Upload(receive)
     await application(scope, upload.receive, upload.answering(send))
@@ -55,7 +56,7 @@ class _Upload:
             async with asyncio.timeout_at(self._until):
                 message = await self._receive()
         except TimeoutError:
-            self.refusal = (408, "too_slow", "The body did not arrive in time.")
+            self.refusal = (503, "too_slow", "The body did not arrive in time.")
             return _GONE
         self._left -= len(message.get("body", b""))
         if self._left < 0:
@@ -79,5 +80,7 @@ async def _refuse(status: int, code: str, detail: str, send: Send) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
     ]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

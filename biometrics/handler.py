@@ -33,6 +33,11 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 PREFIXES = ("/webhooks/", "/api/v1/sdk/")
 
+# A phone on a bad mobile network. Who sends faster than that is read to the end ...
+SLOWEST_SENDER = 4 * 1024  # bytes a second
+# ... unless that takes longer than the apps themselves wait for an answer.
+LONGEST_READ_S = 120.0
+
 
 class _RefusedBodyError(Exception):
     """The body is not read to its end; carries the answer."""
@@ -85,7 +90,7 @@ class WebhookHandler(ASGIHandler):
         except _DisconnectedError:
             return
         finally:
-            gate.release(reader.reserved)
+            gate.release(reader.reserved, lingering=reader.lingering)
         await _send(response, send)
 
     async def _respond(self, scope: Mapping[str, Any], body: bytes) -> HttpResponseBase:
@@ -96,7 +101,11 @@ class WebhookHandler(ASGIHandler):
 
 
 class _BodyReader:
-    """Reads one body within the vendor's cap, the deadline and the byte budget."""
+    """Reads one body within the vendor's cap, the deadline and the byte budget.
+
+    The deadline is INTAKE_READ_TIMEOUT_S and moves on with the bytes that come. Whoever
+    misses it hears 503: apps of phones send that again, and drop what gets a 4xx for good.
+    """
 
     def __init__(
         self, *, scope: Mapping[str, Any], receive: Receive, gate: intake.Gate
@@ -105,6 +114,7 @@ class _BodyReader:
         self._receive = receive
         self._gate = gate
         self.reserved = 0
+        self.lingering = 0
 
     async def read(self) -> bytes:
         """Return the whole body; raises _RefusedBodyError or _DisconnectedError."""
@@ -114,28 +124,39 @@ class _BodyReader:
             raise _too_large(cap)
         try:
             # Not wait_for: a task of its own for each request is dear.
-            async with asyncio.timeout(settings.INTAKE_READ_TIMEOUT_S):
-                return await self._collect(cap)
+            async with asyncio.timeout(settings.INTAKE_READ_TIMEOUT_S) as limit:
+                return await self._collect(cap, limit)
         except TimeoutError:
             raise _RefusedBodyError(
-                408, "too_slow", "The body did not arrive in time; send it again."
+                503, "too_slow", "The body did not arrive in time; send it again."
             ) from None
 
-    async def _collect(self, cap: int) -> bytes:
+    async def _collect(self, cap: int, limit: asyncio.Timeout) -> bytes:
         chunks: list[bytes] = []
-        size = 0
+        usual = limit.when() or 0.0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise _DisconnectedError
             chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > cap:
+            if self.reserved + len(chunk) > cap:
                 raise _too_large(cap)
             self._reserve(len(chunk))
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self._extend(limit, usual)
+
+    def _extend(self, limit: asyncio.Timeout, usual: float) -> None:
+        """Give the rest as much more time as what has come was worth."""
+        newly = self.reserved - self.lingering
+        if self._gate.linger(newly):
+            self.lingering += newly
+            longest = usual - settings.INTAKE_READ_TIMEOUT_S + LONGEST_READ_S
+            earned = usual + self.reserved / SLOWEST_SENDER
+            limit.reschedule(max(usual, min(earned, longest)))
+        elif asyncio.get_running_loop().time() > usual:
+            raise _RefusedBodyError(503, "busy", "Too many slow bodies at once.")
 
     def _reserve(self, size: int) -> None:
         try:

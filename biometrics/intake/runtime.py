@@ -30,6 +30,7 @@ class Gate:
         self._max_bytes = max_bytes
         self._requests = 0
         self._bytes = 0
+        self._lingering = 0
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -50,9 +51,20 @@ class Gate:
             raise OverloadedError("As many bytes in memory as INTAKE_BUFFER_MB allows.")
         self._bytes += size
 
-    def release(self, size: int) -> None:
-        """Give `size` bytes back."""
+    def linger(self, size: int) -> bool:
+        """Say whether `size` bytes of the budget may be held for long.
+
+        At most half of the budget may: slow senders leave the rest to the others.
+        """
+        if self._lingering + size > self._max_bytes // 2:
+            return False
+        self._lingering += size
+        return True
+
+    def release(self, size: int, *, lingering: int = 0) -> None:
+        """Give `size` bytes back, `lingering` of which were held for long."""
         self._bytes -= size
+        self._lingering -= lingering
 
 
 class TokenCache:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import select
 import socket
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -261,16 +263,86 @@ def test_a_chunked_body_over_the_cap_is_refused_while_reading(
         assert peer.recv(100).startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.parametrize("path", ["/webhooks/whoop", "/api/v1/sdk/users/x/sync"])
 def test_a_body_that_never_ends_is_given_up(
-    bridge: RunningBridge, settings: Any
+    bridge: RunningBridge, settings: Any, path: str
 ) -> None:
+    """By an answer after which apps of phones try again: a 4xx would lose the chunk."""
     settings.INTAKE_READ_TIMEOUT_S = 0.2
     with socket.create_connection(("127.0.0.1", bridge.port), 10) as peer:
-        peer.sendall(
-            b"POST /webhooks/whoop HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            b"Content-Length: 100\r\n\r\n{"
-        )
-        assert peer.recv(100).startswith(b"HTTP/1.1 408")
+        peer.sendall(head(path, 100) + b"{")
+        answer = peer.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"retry-after: 1" in answer.lower()
+
+
+def head(path: str, length: int) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"Connection: close\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def trickle(peer: socket.socket, body: bytes, *, every_s: float = 0.1) -> bytes:
+    """Send a body in pieces of 1 KiB; return the answer, whenever it comes."""
+    peer.settimeout(every_s)
+    for start in range(0, len(body), 1024):
+        try:
+            peer.sendall(body[start : start + 1024])
+            return peer.recv(1000)
+        except TimeoutError:
+            continue
+    peer.settimeout(10)
+    return peer.recv(1000)
+
+
+def test_a_phone_on_a_slow_network_is_read_to_the_end(
+    bridge: RunningBridge, person: Subject, settings: Any
+) -> None:
+    settings.INTAKE_READ_TIMEOUT_S = 0.3
+    body = healthkit(padding="x" * 10_000)
+    with socket.create_connection(("127.0.0.1", bridge.port), 10) as peer:
+        peer.sendall(head("/webhooks/healthkit", len(body)))
+        answer = trickle(peer, body)
+    assert answer.startswith(b"HTTP/1.1 202")
+    assert bytes(WebhookDelivery.objects.get().body or b"") == body
+
+
+def test_nobody_is_read_for_longer_than_the_apps_wait(
+    bridge: RunningBridge, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.INTAKE_READ_TIMEOUT_S = 0.2
+    monkeypatch.setattr("biometrics.handler.LONGEST_READ_S", 0.6)
+    with socket.create_connection(("127.0.0.1", bridge.port), 10) as peer:
+        peer.sendall(head("/webhooks/healthkit", 100 * 1024))
+        assert trickle(peer, b"x" * 99 * 1024).startswith(b"HTTP/1.1 503")
+
+
+def test_slow_senders_leave_half_of_the_budget_to_the_others(
+    bridge: RunningBridge,
+    person: Subject,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from biometrics.intake import runtime  # noqa: PLC0415
+
+    assert runtime._runtime is not None
+    gate = runtime._runtime.gate
+    monkeypatch.setattr(gate, "_max_bytes", 64 * 1024)
+    settings.INTAKE_READ_TIMEOUT_S = 0.2
+    address = ("127.0.0.1", bridge.port)
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(address, 10)) for _ in "12"
+        ]
+        for peer in slow:
+            peer.sendall(head("/webhooks/healthkit", 60 * 1024) + b"x" * 20 * 1024)
+        # One of the two is more than the share holds: it is not waited for.
+        answered, _, _ = select.select(slow, [], [], 10)
+        assert [peer.recv(1000)[:12] for peer in answered] == [b"HTTP/1.1 503"]
+        body = healthkit(padding="x" * 30_000)
+        assert bridge.deliver("healthkit", body, secret=TOKEN).status == 202
+    assert WebhookDelivery.objects.count() == 1
 
 
 def test_a_push_vendor_may_send_megabytes(bridge: RunningBridge) -> None:
