@@ -49,7 +49,7 @@ class Freshness:
     """One data type of one connection, with the verdict in a word."""
 
     connection: SafeString | str
-    record_type: str
+    stream: str
     newest: SafeString | str
     ago: str
     usual: str
@@ -99,7 +99,7 @@ def _sentence(
     if not connections:
         return "No vendor is connected. Send a connect link."
     lost = [c for c in connections if c.status == ConnectionStatus.NEEDS_RECONNECT]
-    quiet = [f"{line.record_type}" for line in fresh if line.is_quiet]
+    quiet = [line.stream for line in fresh if line.is_quiet]
     if lost:
         vendors = ", ".join(c.vendor for c in lost)
         return f"{vendors}: the consent is gone. Send a new connect link."
@@ -121,7 +121,7 @@ def _fresh(stream: Stream, *, connection: SafeString | str, now: datetime) -> Fr
     word = "quiet" if is_quiet else "flows"
     return Freshness(
         connection=connection,
-        record_type=stream.record_type,
+        stream=stream.name,
         newest=moment(stream.newest),
         ago=f"{age(stream.newest, now=now)} ago",
         usual="not known yet" if stream.usual_gap is None else _gap(stream.usual_gap),

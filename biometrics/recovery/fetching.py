@@ -32,7 +32,7 @@ from biometrics.vendors.base import Listed, Record, VendorAdapter, Window
 class Found:
     """What listing gave, by data type: `seen` documents or days, of which `new` changed.
 
-    `newest` is, by record type, the latest moment that a record speaks of.
+    `newest` is, by stream, the latest moment that a record speaks of.
     """
 
     seen: Counter[str] = field(default_factory=Counter)
@@ -132,8 +132,10 @@ def _note_newest(item: Item, *, found: Found) -> None:
         record = statement.record
         moment = None if record.action == "deleted" else moment_of(record)
         if moment is not None:
-            known = found.newest.get(record.record_type, moment)
-            found.newest[record.record_type] = max(known, moment)
+            name = item.adapter.stream_of(
+                record.record_type, record_id=record.record_id
+            )
+            found.newest[name] = max(found.newest.get(name, moment), moment)
 
 
 def delivery_of(

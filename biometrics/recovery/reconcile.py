@@ -109,7 +109,7 @@ def watch(
 def _has_changed(connection_id: int, *, now: datetime) -> bool:
     known = silence.open_streams(connection_id)
     return any(
-        stream.is_quiet(now=now) != (stream.record_type in known)
+        stream.is_quiet(now=now) != (stream.name in known)
         for stream in streams_of(connection_id, now=now)
     )
 
@@ -118,7 +118,7 @@ def _windows(
     adapter: VendorAdapter, *, streams: list[Stream], now: datetime
 ) -> dict[str, Window]:
     usual = now - LOOK_BACK
-    quiet = {s.record_type: s.newest for s in streams if s.is_quiet(now=now)}
+    quiet = {s.name: s.newest for s in streams if s.is_quiet(now=now)}
     return {
         data_type: Window(
             since=max(min(quiet.get(said, usual), usual), now - backfill.HISTORY),
@@ -130,5 +130,5 @@ def _windows(
 
 def _heard(stream: Stream, newest: Mapping[str, datetime]) -> Stream:
     """Return the stream as it is once what was just found has been processed."""
-    latest = newest.get(stream.record_type, stream.newest)
+    latest = newest.get(stream.name, stream.newest)
     return replace(stream, newest=max(stream.newest, latest))

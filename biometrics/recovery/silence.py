@@ -31,17 +31,24 @@ def judge(
     known = open_streams(connection.id)
     adapter = get_adapter(connection.vendor)
     for stream in streams:
-        key = _key(connection.id, stream.record_type)
+        key = _key(connection.id, stream.name)
         if stream.is_quiet(now=now):
-            reason = _reason(connection, adapter, stream=stream, errors=errors)
+            reason = _reason(
+                connection,
+                adapter,
+                stream=stream,
+                streams=streams,
+                errors=errors,
+                now=now,
+            )
             text = f"{_told(connection, adapter, stream)} {reason}"
             alarms.sound(SILENCE, key=key, text=text, now=now)
-        elif stream.record_type in known:
+        elif stream.name in known:
             alarms.clear(SILENCE, key=key, now=now)
 
 
 def open_streams(connection_id: int) -> set[str]:
-    """Return the record types of a connection whose silence staff know of."""
+    """Return the streams of a connection whose silence staff know of."""
     prefix = _key(connection_id, "")
     keys = StaffAlarm.objects.filter(
         kind=SILENCE, cleared_at=None, key__startswith=prefix
@@ -80,8 +87,8 @@ def _open(kind: str) -> set[str]:
     return set(rows.values_list("key", flat=True))
 
 
-def _key(connection_id: int, record_type: str) -> str:
-    return f"{connection_id}/{record_type}"
+def _key(connection_id: int, stream: str) -> str:
+    return f"{connection_id}/{stream}"
 
 
 def _told(connection: VendorConnection, adapter: VendorAdapter, stream: Stream) -> str:
@@ -89,7 +96,7 @@ def _told(connection: VendorConnection, adapter: VendorAdapter, stream: Stream) 
     days = max(1, stream.usual_gap.days)
     usual = "every day" if days == 1 else f"every {days} days"
     return (
-        f"{adapter.title}, connection {connection.id}: no {stream.record_type} since"
+        f"{adapter.title}, connection {connection.id}: no {stream.name} since"
         f" {stream.newest:%Y-%m-%d %H:%M}, usually {usual}."
     )
 
@@ -99,16 +106,14 @@ def _reason(
     adapter: VendorAdapter,
     *,
     stream: Stream,
+    streams: Sequence[Stream],
     errors: Mapping[str, BiometricsError],
+    now: datetime,
 ) -> str:
     """Return the cause as far as it is known, and what to do."""
     if connection.status == ConnectionStatus.NEEDS_RECONNECT:
         return "The consent is gone: send the person a new connect link."
-    mine = [
-        kind
-        for kind, said in adapter.listed_types.items()
-        if said == stream.record_type
-    ]
+    mine = [kind for kind, said in adapter.listed_types.items() if said == stream.name]
     for error in (errors[kind] for kind in mine if kind in errors):
         if isinstance(error, VendorRefusedError) and not error.permanent:
             return f"Permission: {error} Ask the person to connect again and allow it."
@@ -118,4 +123,8 @@ def _reason(
             "The vendor answers and has nothing: is the device worn, and has the app"
             " been opened?"
         )
-    return "Nothing more is known: is the device worn, and has the app been opened?"
+    if any(one.limit is not None and not one.is_quiet(now=now) for one in streams):
+        return "Other data arrives: may the app still read this, and is it measured?"
+    return (
+        "Nothing else arrives: has the app been opened, and is its token still right?"
+    )

@@ -1,7 +1,8 @@
 """How often each stream of a connection speaks, and whether it has gone silent.
 
-A stream is one record type of one connection. Its cadence is taken from what its records
-speak of, so neither a failed fetch nor a late correction makes it look alive.
+A stream is one record type of one connection, or a finer part that its vendor names: of
+samples, each metric. Its cadence is taken from what its records speak of, so neither a
+failed fetch nor a late correction makes it look alive.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
+from django.db.models import Q
+
 from biometrics.models import BiometricEvent
 from biometrics.models.events import EventAction, EventStatus
 from biometrics.recovery.fetching import dated
+from biometrics.vendors.registry import get_adapter
 
 _LOOK_BACK = timedelta(days=120)
 # Fewer days tell no cadence.
@@ -27,13 +31,13 @@ _SLACK = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """What is known of one record type: its newest moment, and its usual gap.
+    """What is known of one stream: its newest moment, and its usual gap.
 
     `usual_gap` is the gap between days with records that nine of ten do not exceed;
     None while there are too few to tell.
     """
 
-    record_type: str
+    name: str
     newest: datetime
     usual_gap: timedelta | None
 
@@ -53,29 +57,39 @@ def streams_of(connection_id: int, *, now: datetime) -> list[Stream]:
     """Return the streams of a connection that spoke in the last 120 days."""
     rows = (
         BiometricEvent.objects.filter(
+            _since(now - _LOOK_BACK),
             connection=connection_id,
             status=EventStatus.CURRENT,
-            local_date__gte=(now - _LOOK_BACK).date(),
         )
         .exclude(action=EventAction.DELETED)
-        .values_list("record_type", "start", "end", "local_date")
+        .values_list("vendor", "record_type", "record_id", "start", "end", "local_date")
     )
     moments: defaultdict[str, dict[date, datetime]] = defaultdict(dict)
-    for record_type, start, end, day in rows.iterator():
+    for vendor, record_type, record_id, start, end, day in rows.iterator():
         moment = dated(start=start, end=end, day=day)
         # What a device dates into the future must not keep its stream alive.
         if moment is not None and moment <= now + timedelta(days=1):
-            days = moments[record_type]
-            known = days.get(moment.date(), moment)
-            days[moment.date()] = max(known, moment)
+            name = get_adapter(vendor).stream_of(record_type, record_id=record_id)
+            days, its_day = moments[name], day or moment.date()
+            days[its_day] = max(days.get(its_day, moment), moment)
     return [
         Stream(
-            record_type=record_type,
+            name=name,
             newest=max(days.values()),
             usual_gap=_usual_gap(sorted(days)[-_MOST_DAYS:]),
         )
-        for record_type, days in sorted(moments.items())
+        for name, days in sorted(moments.items())
     ]
+
+
+def _since(moment: datetime) -> Q:
+    """Choose what is not older; a record may have no date, but a time all the same."""
+    is_undated = Q(local_date=None)
+    return (
+        Q(local_date__gte=moment.date())
+        | is_undated & Q(end__gte=moment)
+        | is_undated & Q(end=None, start__gte=moment)
+    )
 
 
 def _usual_gap(days: Sequence[date]) -> timedelta | None:

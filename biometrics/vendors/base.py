@@ -389,6 +389,10 @@ class VendorAdapter:
         """The data types that can be listed, each with its record type."""
         return {} if self.listing is None else self.listing.record_types
 
+    def stream_of(self, record_type: str, *, record_id: str) -> str:
+        """Return the name of what falls silent by itself, by default the record type."""
+        return record_type
+
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
         """Return the slot of the secret that proves the sender.
 

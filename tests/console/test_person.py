@@ -58,7 +58,7 @@ def test_each_data_type_says_how_fresh_it_is(
     text = shown(admin_client, world)
     assert "Quiet for longer than usual: daily_activity." in text
     found = {
-        line.record_type: (line.verdict, line.ago, line.usual)
+        line.stream: (line.verdict, line.ago, line.usual)
         for line in admin_client.get(page_url("subject", world.subject.pk)).context[
             "freshness"
         ]

@@ -16,6 +16,7 @@ from biometrics.models import (
     BiometricEvent,
     HrvAlert,
     StaffAlarm,
+    Subject,
     VendorConnection,
     WebhookDelivery,
 )
@@ -55,6 +56,13 @@ def recovered(vendors: Vendors) -> int:
     """Return how many records the ledger shows as recovered."""
     lines = ledger.balance(now=vendors.now(), hours=2).lines
     return sum(line.recovered for line in lines)
+
+
+def phone() -> VendorConnection:
+    """Return the connection of somebody whose phone pushes."""
+    subject = Subject.objects.create(label="Tess")
+    registry.issue_healthkit_token(subject)
+    return VendorConnection.objects.get(subject=subject)
 
 
 class TestReconciliation:
@@ -131,13 +139,13 @@ class TestSilence:
             vendors.sleep(ago)
         connection = settle(vendors)
         found = streams.streams_of(connection.id, now=vendors.now())
-        gaps = {one.record_type: one.usual_gap for one in found}
+        gaps = {one.name: one.usual_gap for one in found}
         assert gaps == {
             "daily_sleep": timedelta(days=1),
             "sleep": timedelta(days=7),
         }
         later = vendors.now() + timedelta(days=4)
-        quiet = [one.record_type for one in found if one.is_quiet(now=later)]
+        quiet = [one.name for one in found if one.is_quiet(now=later)]
         assert quiet == ["daily_sleep"]
 
     def test_few_records_tell_no_cadence(self, vendors: Vendors) -> None:
@@ -215,7 +223,63 @@ class TestSilence:
         connection = silent(vendors)
         VendorConnection.objects.filter(id=connection.id).update(vendor="healthkit")
         look(vendors, connection)
-        assert "Nothing more is known" in alarm_text("silence")
+        assert "has the app been opened" in alarm_text("silence")
+
+    def test_each_metric_of_a_phone_has_a_silence_of_its_own(
+        self, vendors: Vendors
+    ) -> None:
+        connection = phone()
+        for ago in range(20):
+            vendors.push(connection, ago, HeartRate=60)
+        for ago in range(10, 40):
+            vendors.push(connection, ago, HeartRateVariabilitySDNN=50)
+        vendors.run()
+        assert wanted(vendors) == [connection.id]
+        look(vendors, connection)
+        alarm = StaffAlarm.objects.get()
+        assert alarm.key == f"{connection.id}/heart_rate_variability_sdnn"
+        assert "may the app still read this" in alarm.text
+        vendors.push(connection, 0, HeartRateVariabilitySDNN=50)
+        vendors.run()
+        look(vendors, connection)
+        assert StaffAlarm.objects.get().cleared_at is not None
+
+    def test_a_phone_that_says_nothing_at_all(self, vendors: Vendors) -> None:
+        connection = phone()
+        for ago in range(10, 40):
+            vendors.push(connection, ago, HeartRate=60)
+        vendors.run()
+        look(vendors, connection)
+        assert "Nothing else arrives: has the app been opened" in alarm_text("silence")
+
+    def test_records_without_a_date_are_heard_too(self, vendors: Vendors) -> None:
+        """A band's document without an offset: what day it was cannot be known."""
+        for ago in range(10, 40):
+            vendors.band(ago, offset=None)
+        connection = settle(vendors, "whoop")
+        assert not BiometricEvent.objects.filter(
+            record_type="sleep", local_date__isnull=False
+        ).exists()
+        found = streams.streams_of(connection.id, now=vendors.now())
+        quiet = {one.name for one in found if one.is_quiet(now=vendors.now())}
+        assert quiet == {"sleep", "cycle", "recovery"}
+
+    def test_days_are_the_persons(self, vendors: Vendors) -> None:
+        """Whoever wakes around midnight UTC does so every day all the same."""
+        for ago in range(1, 31):
+            day, woke = vendors.day(ago).isoformat(), ("08:30", "09:30")[ago % 2]
+            body = {
+                "id": f"night-{day}",
+                "day": day,
+                "type": "long_sleep",
+                "bedtime_start": f"{day}T00:30:00+09:00",
+                "bedtime_end": f"{day}T{woke}:00+09:00",
+                "average_hrv": 50,
+            }
+            vendors.put("oura", "sleep", body["id"], day, body)
+        connection = settle(vendors)
+        (one,) = streams.streams_of(connection.id, now=vendors.now())
+        assert one.usual_gap == timedelta(days=1)
 
     def test_of_an_ended_connection_nothing_is_expected(self, vendors: Vendors) -> None:
         connection = silent(vendors)

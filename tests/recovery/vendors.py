@@ -112,7 +112,9 @@ class Vendors:
             row = {"bpm": rate, "source": "awake", "timestamp": at}
             self.put("oura", "heartrate", at, at, row)
 
-    def band(self, ago: int, hrv: float = 60.0) -> str:
+    def band(
+        self, ago: int, hrv: float = 60.0, *, offset: str | None = "+00:00"
+    ) -> str:
         """Have the band know a night: sleep, recovery and cycle; returns the sleep's id."""
         day = self.day(ago).isoformat()
         start, end = (
@@ -131,7 +133,7 @@ class Vendors:
             "cycle_id": cycle,
             "start": start,
             "end": end,
-            "timezone_offset": "+00:00",
+            "timezone_offset": offset,
             "nap": False,
             "score": {"respiratory_rate": 15.0},
         }
@@ -150,11 +152,29 @@ class Vendors:
         body = base | {
             "id": cycle,
             "start": end,
-            "timezone_offset": "+00:00",
+            "timezone_offset": offset,
             "score": {"strain": 8.0},
         }
         self.put("whoop", "cycle", str(cycle), end, body)
         return key
+
+    def push(self, connection: VendorConnection, ago: int, **values: float) -> None:
+        """Have a phone tell what it measured at noon of a day, by HealthKit's names."""
+        at = f"{self.day(ago).isoformat()}T12:00:00Z"
+        records = [
+            {
+                "id": f"{kind}-{at}",
+                "type": f"HKQuantityTypeIdentifier{kind}",
+                "startDate": at,
+                "endDate": at,
+                "zoneOffset": "+00:00",
+                "value": value,
+                "unit": {"HeartRateVariabilitySDNN": "ms"}.get(kind, "bpm"),
+            }
+            for kind, value in values.items()
+        ]
+        body = {"provider": "apple", "sdkVersion": "1", "data": {"records": records}}
+        self.keep(body, vendor="healthkit", account=connection.account_id)
 
     def fault(self, kind: str, **arguments: Any) -> None:
         self.world.faults.add(Fault(vendor="oura", kind=kind, **arguments))
@@ -172,6 +192,10 @@ class Vendors:
             if vendor == "oura"
             else {"type": f"{data_type}.updated", "id": key, "user_id": int(account)}
         )
+        self.keep(said, vendor=vendor, account=account)
+
+    def keep(self, body: dict[str, Any], *, vendor: str, account: str) -> None:
+        """Store a delivery as intake does."""
         WebhookDelivery.objects.create(
             public_id=uuid4(),
             vendor=vendor,
@@ -179,7 +203,7 @@ class Vendors:
             event_type="said",
             dedupe_key=str(uuid4()),
             shard=shard_of(vendor, account),
-            body=orjson.dumps(said),
+            body=orjson.dumps(body),
             received_at=self.now(),
         )
 

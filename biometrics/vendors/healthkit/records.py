@@ -16,6 +16,13 @@ from biometrics.vendors.healthkit.night import asleep_facts
 from biometrics.vendors.healthkit.points import Points
 from biometrics.vendors.healthkit.sleep import Session, main_sleeps, sessions_of
 
+SAMPLES = "samples"
+
+
+def metric_of(record_id: str) -> str:
+    """Return the metric that the id of a record of samples begins with."""
+    return record_id.partition(":")[0]
+
 
 def records_of(harvest: Harvest) -> tuple[Record, ...]:
     """Return everything that a harvest says; the same record twice is one."""
@@ -76,7 +83,7 @@ def _samples(
     )
     first = min((points.first for _, points in ordered), key=lambda one: one.at)
     return Record(
-        record_type="samples",
+        record_type=SAMPLES,
         record_id=f"{metric}:{day.isoformat()}:{_fingerprint(series)}",
         action="created",
         stamp=harvest.stamp,
