@@ -215,6 +215,7 @@ def _vendor_slugs() -> list[str]:
         "VERIFICATION_TOKEN",
         "SCOPES",
         "STATE_LENGTH",
+        "SUBSCRIPTIONS",
     )
     found = set()
     for key in os.environ:
@@ -241,6 +242,7 @@ AUREN_VENDORS: dict[str, dict[str, Any]] = {
         "state_length": env.integer(
             f"AUREN_{slug.upper()}_STATE_LENGTH", 0, low=8, high=43
         ),
+        "subscriptions": env.listing(f"AUREN_{slug.upper()}_SUBSCRIPTIONS"),
         "tolerance_s": env.number(
             f"AUREN_{slug.upper()}_TOLERANCE_S", -1, low=1, high=86_400
         ),

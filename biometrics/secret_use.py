@@ -86,10 +86,11 @@ def may_go(row: SecretUse, *, now: datetime) -> bool:
 def _active() -> Iterator[tuple[tuple[str, int], str]]:
     for vendor, secrets in settings.AUREN_WEBHOOK_SECRETS.items():
         for slot, secret in enumerate(secrets):
-            yield (vendor, slot), _fingerprint(secret)
+            yield (vendor, slot), fingerprint(secret)
 
 
-def _fingerprint(secret: str) -> str:
+def fingerprint(secret: str) -> str:
+    """Return what tells this secret from another and reveals neither."""
     key = f"secret-use:{settings.SECRET_KEY}".encode()
     return hmac.new(key, secret.encode(), hashlib.sha256).hexdigest()[:16]
 

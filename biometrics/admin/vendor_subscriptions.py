@@ -9,7 +9,8 @@ from unfold.decorators import display
 
 from biometrics.admin.base import ReadOnlyAdmin, moment
 from biometrics.admin.filters import VendorFilter
-from biometrics.connections.subscriptions import ALARM_AHEAD, RENEW_AHEAD
+from biometrics.connections.subscribed import ALARM_AHEAD
+from biometrics.connections.subscriptions import RENEW_AHEAD
 from biometrics.models import VendorSubscription
 
 _LABELS = {

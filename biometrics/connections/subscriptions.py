@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import aiohttp
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from biometrics import alarms
+from biometrics.connections import subscribed
 from biometrics.connections.bodies import whole_body
 from biometrics.connections.guard import Guard
 from biometrics.errors import (
@@ -25,25 +25,32 @@ from biometrics.errors import (
     ConfigurationError,
     VendorUnavailableError,
 )
-from biometrics.models import VendorSubscription
+from biometrics.secret_use import fingerprint
 from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.registry import all_adapters
 from biometrics.vendors.subscriptions import Call, Subscribing, Subscription, Topic
 
-# How long before its end a subscription is renewed, and before it staff are alarmed.
+# How long before its end a subscription is renewed.
 RENEW_AHEAD = timedelta(days=30)
-ALARM_AHEAD = timedelta(days=7)
-_TIMEOUT = aiohttp.ClientTimeout(total=30.0)
+# A look at one vendor, within the tasks' soft time limit. A call holds a handshake.
+SYNC_SECONDS = 45.0
+_TIMEOUT = aiohttp.ClientTimeout(total=15.0)
 _MAX_ANSWER = 4 * 1024 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What lies at the vendor now, what was done for it, and what is wrong."""
+    """What lies at the vendor now, what was done for it, and what is wrong.
+
+    `untold` are the topics whose subscription may hold another verification token than
+    ours; `is_unfinished` says that time ran out.
+    """
 
     subscriptions: dict[Topic, Subscription] = field(default_factory=dict)
+    untold: set[Topic] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    is_unfinished: bool = False
 
 
 def subscribing_adapters() -> list[VendorAdapter]:
@@ -67,67 +74,136 @@ def listing(adapter: VendorAdapter) -> list[Subscription]:
     return asyncio.run(ask())
 
 
-def sync(adapter: VendorAdapter, *, now: datetime) -> Outcome:
+def sync(
+    adapter: VendorAdapter, *, now: datetime, within_s: float | None = None
+) -> Outcome:
     """Create, move, renew and end until all is as wanted; one failure stops no other.
 
-    What lies at the vendor then is noted for staff to see. Raises BiometricsError when the vendor cannot be asked at all.
+    What lies at the vendor then is noted for staff to see. Ends within `within_s`
+    seconds, with what could not be done as a problem. Raises BiometricsError when the
+    vendor cannot be asked at all.
     """
-    outcome = asyncio.run(_sync(adapter, now=now))
-    _note(adapter, outcome.subscriptions.values(), now=now)
-    outcome.problems += _uncovered(adapter, outcome.subscriptions, now=now)
+    application = _Application(adapter)
+    topics, token = subscribed.wanted(adapter), fingerprint(application.token)
+    holding = subscribed.holding(adapter, token=token)
+    outcome = asyncio.run(
+        _sync(application, topics, holding=holding, now=now, within_s=within_s)
+    )
+    subscribed.note(
+        adapter, outcome.subscriptions, token=token, untold=outcome.untold, now=now
+    )
+    outcome.problems += subscribed.uncovered(topics, outcome.subscriptions, now=now)
     return outcome
 
 
-def sync_or_alarm(adapter: VendorAdapter, *, now: datetime) -> None:
-    """Synchronise; alarm staff while anything is missing or ends soon."""
+def sync_or_alarm(
+    adapter: VendorAdapter, *, now: datetime, within_s: float = SYNC_SECONDS
+) -> bool:
+    """Synchronise; alarm staff while anything is missing or ends soon.
+
+    Returns whether time ran out after something was done, so that going on helps.
+    """
+    is_worth_more = False
     try:
-        problems = sync(adapter, now=now).problems
+        outcome = sync(adapter, now=now, within_s=within_s)
+        problems = outcome.problems
+        is_worth_more = outcome.is_unfinished and bool(outcome.done)
     except BiometricsError as error:
-        problems = [str(error)]
+        # Nothing new is known, but when what is there ends goes on being so.
+        noted = subscribed.noted(adapter)
+        problems = [str(error), *subscribed.uncovered(list(noted), noted, now=now)]
     if problems:
         text = f"{adapter.title}: {len(problems)} problems. {' '.join(problems)}"
         alarms.sound("subscriptions", key=adapter.slug, text=text, now=now)
     else:
         alarms.clear("subscriptions", key=adapter.slug, now=now)
+    return is_worth_more
 
 
-async def _sync(adapter: VendorAdapter, *, now: datetime) -> Outcome:
-    outcome = Outcome()
-    async with _Application(adapter) as application:
-        found: dict[Topic, list[Subscription]] = defaultdict(list)
-        for one in await application.listed():
-            found[one.topic].append(one)
-        for topic in application.spec.topics:
-            kept, others = application.choose(found.pop(topic, []))
-            await _attempt(application, outcome, topic, kept, now=now)
-            # Doubles go last, and only once one is there: there is never a gap.
-            if topic in outcome.subscriptions:
-                await _end(application, outcome, others)
-        await _end(
-            application, outcome, [one for rows in found.values() for one in rows]
-        )
+async def _sync(
+    application: _Application,
+    topics: Sequence[Topic],
+    *,
+    holding: Collection[str],
+    now: datetime,
+    within_s: float | None,
+) -> Outcome:
+    outcome, is_listed = Outcome(), False
+    async with application:
+        try:
+            async with asyncio.timeout(within_s):
+                listed = await application.listed()
+                is_listed = True
+                await _align(
+                    application,
+                    outcome,
+                    topics,
+                    listed=listed,
+                    holding=holding,
+                    now=now,
+                )
+        except TimeoutError:
+            message = f"The vendor took longer than {within_s:g} s for all of it."
+            if not is_listed:
+                raise VendorUnavailableError(message) from None
+            outcome.problems.append(message)
+            outcome.is_unfinished = True
     return outcome
 
 
-async def _attempt(
+async def _align(
     application: _Application,
     outcome: Outcome,
-    topic: Topic,
-    kept: Subscription | None,
+    topics: Sequence[Topic],
     *,
+    listed: Sequence[Subscription],
+    holding: Collection[str],
     now: datetime,
 ) -> None:
+    found: dict[Topic, list[Subscription]] = defaultdict(list)
+    for one in listed:
+        found[one.topic].append(one)
+    doubles = {}
+    for topic in topics:
+        kept, doubles[topic] = application.choose(found.pop(topic, []))
+        if kept is not None:
+            outcome.subscriptions[topic] = kept
+        if kept is None or kept.remote_id not in holding:
+            outcome.untold.add(topic)
+    # Of what time does not suffice for, the least urgent.
+    for topic in sorted(topics, key=lambda one: _end_of(outcome, one)):
+        await _attempt(application, outcome, topic, now=now)
+        # Doubles go last, and only once one is there: there is never a gap.
+        if topic in outcome.subscriptions:
+            await _end(application, outcome, doubles[topic])
+    await _end(application, outcome, [one for rows in found.values() for one in rows])
+
+
+def _end_of(outcome: Outcome, topic: Topic) -> float:
+    one = outcome.subscriptions.get(topic)
+    return one.expires_at.timestamp() if one and one.expires_at else 0.0
+
+
+async def _attempt(
+    application: _Application, outcome: Outcome, topic: Topic, *, now: datetime
+) -> None:
     """See to one topic; what was there stays counted when a call for it fails."""
-    spec, name = application.spec, ".".join(reversed(topic))
+    spec, name = application.spec, subscribed.name_of(topic)
     mine = {"callback_url": application.callback, "token": application.token}
+    kept = outcome.subscriptions.get(topic)
     try:
+        if kept is not None and kept.expires_at is not None and kept.expires_at <= now:
+            # Nobody is told of anything by it, and it may be beyond renewal.
+            await _end(application, outcome, [outcome.subscriptions.pop(topic)])
+            kept = None
         if kept is None:
             kept = await application.one(spec.creating(topic, **mine))
             outcome.done.append(f"created {name}")
-        elif kept.callback_url != application.callback:
+        elif kept.callback_url != application.callback or topic in outcome.untold:
             kept = await application.one(spec.moving(kept, **mine))
             outcome.done.append(f"moved {name}")
         outcome.subscriptions[topic] = kept
+        outcome.untold.discard(topic)
         if kept.expires_at is None or kept.expires_at <= now + RENEW_AHEAD:
             outcome.subscriptions[topic] = await application.one(spec.renewing(kept))
             outcome.done.append(f"renewed {name}")
@@ -139,58 +215,12 @@ async def _end(
     application: _Application, outcome: Outcome, rows: list[Subscription]
 ) -> None:
     for one in rows:
+        name = subscribed.name_of(one.topic)
         try:
             await application.call(application.spec.ending(one))
-            outcome.done.append(f"ended {'.'.join(reversed(one.topic))}")
+            outcome.done.append(f"ended {name}")
         except BiometricsError as error:
-            outcome.problems.append(f"{'.'.join(reversed(one.topic))}: {error}")
-
-
-def _note(
-    adapter: VendorAdapter, found: Iterable[Subscription], *, now: datetime
-) -> None:
-    """Keep what was found, and nothing that is not there any more."""
-    rows = [
-        VendorSubscription(
-            vendor=adapter.slug,
-            event_type=one.topic[0],
-            data_type=one.topic[1],
-            remote_id=one.remote_id,
-            callback_url=one.callback_url,
-            expires_at=one.expires_at,
-            seen_at=now,
-        )
-        for one in found
-    ]
-    with transaction.atomic():
-        VendorSubscription.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["vendor", "event_type", "data_type"],
-            update_fields=["remote_id", "callback_url", "expires_at", "seen_at"],
-        )
-        known = VendorSubscription.objects.filter(vendor=adapter.slug)
-        there = {(row.event_type, row.data_type) for row in rows}
-        gone = [
-            row_id
-            for row_id, *topic in known.values_list("id", "event_type", "data_type")
-            if tuple(topic) not in there
-        ]
-        known.filter(id__in=gone).delete()
-
-
-def _uncovered(
-    adapter: VendorAdapter, found: dict[Topic, Subscription], *, now: datetime
-) -> list[str]:
-    wanted = adapter.subscriptions.topics if adapter.subscriptions else ()
-    told = []
-    for topic in wanted:
-        name, one = ".".join(reversed(topic)), found.get(topic)
-        if one is None:
-            told.append(f"{name} is not subscribed.")
-        elif one.expires_at is None or one.expires_at <= now + ALARM_AHEAD:
-            told.append(f"{name} ends within {ALARM_AHEAD.days} days.")
-    return told
+            outcome.problems.append(f"{name}: {error}")
 
 
 class _Application:

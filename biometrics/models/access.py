@@ -42,6 +42,10 @@ class VendorSubscription(models.Model):
     remote_id = models.CharField(max_length=500)
     callback_url = models.CharField(max_length=500)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # Of the verification token that it was given; empty where that is not known.
+    token_fingerprint = models.CharField(
+        max_length=16, blank=True, default="", db_default=""
+    )
     seen_at = models.DateTimeField()
 
     class Meta:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,8 +20,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from auren.devstack.fakes.faults import Fault
 from auren.devstack.fakes.oura_subscriptions import Subscription
 from auren.devstack.fakes.world import World
+from biometrics import tasks
 from biometrics.connections import subscriptions
 from biometrics.models import StaffAlarm, VendorSubscription
 from biometrics.vendors.registry import get_adapter
@@ -33,9 +38,13 @@ WANTED = set(OURA.subscriptions.topics)
 class Door(BaseHTTPRequestHandler):
     """The bridge's door, as far as a handshake goes."""
 
+    token = "oura-verification-token"
+    after_s = 0.0
+
     def do_GET(self) -> None:
+        time.sleep(self.after_s)
         query = parse_qs(urlsplit(self.path).query)
-        known = query["verification_token"] == ["oura-verification-token"]
+        known = query["verification_token"] == [self.token]
         self.send_response(200 if known else 401)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
@@ -91,6 +100,148 @@ def test_an_end_without_renewal_alarms_until_it_is_well(
     assert "ends within 7 days" in alarm.text
     subscriptions.sync_or_alarm(OURA, now=vendor.clock())
     assert StaffAlarm.objects.get().cleared_at is not None
+
+
+def test_doubles_and_what_nobody_wants_are_ended(vendor: World) -> None:
+    subscriptions.sync(OURA, now=vendor.clock())
+    spec, topic = OURA.subscriptions, ("update", "sleep")
+    assert spec is not None
+
+    async def subscribe_more() -> set[str]:
+        async with subscriptions._Application(OURA) as application:
+            mine = {"callback_url": application.callback, "token": application.token}
+            made = [await application.one(spec.creating(topic, **mine)) for _ in "12"]
+            meal = await application.one(spec.creating(("update", "meal"), **mine))
+            return {one.remote_id for one in (*made, meal)}
+
+    before = {one.remote_id for one in subscriptions.listing(OURA)}
+    more = asyncio.run(subscribe_more())
+    assert len(subscriptions.listing(OURA)) == len(WANTED) + 3
+    outcome = subscriptions.sync(OURA, now=vendor.clock())
+    assert sorted(outcome.done) == ["ended meal.update", *["ended sleep.update"] * 2]
+    left = subscriptions.listing(OURA)
+    assert sorted(one.topic for one in left) == sorted(WANTED)
+    assert {one.remote_id for one in left} <= before | more
+    assert subscriptions.sync(OURA, now=vendor.clock()).done == []
+
+
+def test_another_callback_is_moved_to_ours(vendor: World, settings: Settings) -> None:
+    subscriptions.sync(OURA, now=vendor.clock())
+    old = {one.remote_id: one for one in subscriptions.listing(OURA)}
+    settings.PUBLIC_URL = settings.PUBLIC_URL.replace("127.0.0.1", "localhost")
+    assert subscriptions.sync(OURA, now=vendor.clock()).problems == []
+    left = {one.remote_id: one for one in subscriptions.listing(OURA)}
+    assert left.keys() == old.keys()
+    assert all("localhost" in one.callback_url for one in left.values())
+
+
+def test_a_rotated_token_reaches_what_was_there_before(
+    vendor: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the vendor renews with a token that our door does not know any more."""
+    subscriptions.sync(OURA, now=vendor.clock())
+    settings.AUREN_VENDORS["oura"]["verification_token"] = "another"
+    monkeypatch.setattr(Door, "token", "another")
+    told = subscriptions.sync(OURA, now=vendor.clock())
+    assert (len(told.done), told.problems) == (len(WANTED), [])
+    assert subscriptions.sync(OURA, now=vendor.clock()).done == []
+    renewed = subscriptions.sync(OURA, now=vendor.clock() + timedelta(days=61))
+    assert (len(renewed.done), renewed.problems) == (len(WANTED), [])
+
+
+def test_a_token_that_did_not_arrive_is_sent_again(
+    vendor: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscriptions.sync(OURA, now=vendor.clock())
+    settings.AUREN_VENDORS["oura"]["verification_token"] = "another"
+    assert len(subscriptions.sync(OURA, now=vendor.clock()).problems) == len(WANTED)
+    monkeypatch.setattr(Door, "token", "another")
+    assert len(subscriptions.sync(OURA, now=vendor.clock()).done) == len(WANTED)
+
+
+def test_what_has_ended_is_made_anew(vendor: World) -> None:
+    subscriptions.sync(OURA, now=vendor.clock())
+    vendor.clock.advance(seconds=100 * 86_400)  # type: ignore[attr-defined]
+    outcome = subscriptions.sync(OURA, now=vendor.clock())
+    assert outcome.problems == []
+    listed = subscriptions.listing(OURA)
+    assert {one.topic for one in listed} == WANTED
+    assert all(one.expires_at > vendor.clock() for one in listed if one.expires_at)
+
+
+class TestWanted:
+    def test_the_settings_say_what_we_are_told_of(
+        self, vendor: World, settings: Settings
+    ) -> None:
+        subscriptions.sync(OURA, now=vendor.clock())
+        settings.AUREN_VENDORS["oura"]["subscriptions"] = ["sleep", "workout.create"]
+        assert subscriptions.sync(OURA, now=vendor.clock()).problems == []
+        left = {".".join(reversed(one.topic)) for one in subscriptions.listing(OURA)}
+        assert left == {
+            "sleep.create",
+            "sleep.update",
+            "sleep.delete",
+            "workout.create",
+        }
+        assert VendorSubscription.objects.count() == 4
+
+    def test_what_the_vendor_does_not_tell_is_an_alarm(
+        self, vendor: World, settings: Settings
+    ) -> None:
+        settings.AUREN_VENDORS["oura"]["subscriptions"] = ["sleep", "slumber"]
+        subscriptions.sync_or_alarm(OURA, now=vendor.clock())
+        text = StaffAlarm.objects.get().text
+        assert "AUREN_OURA_SUBSCRIPTIONS: Oura does not tell of slumber." in text
+
+
+class TestTime:
+    """A task has 60 seconds; a vendor that hangs must not use them up without a word."""
+
+    def slow(self, vendor: World, path: str) -> None:
+        vendor.faults.add(
+            Fault(vendor="oura", kind="slow", path=path, times=1000, seconds=2)
+        )
+
+    def test_a_vendor_that_hangs_is_an_alarm_with_what_ends(
+        self, vendor: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        subscriptions.sync(OURA, now=vendor.clock())
+        self.slow(vendor, "/webhook/subscription")
+        late = vendor.clock() + timedelta(days=84)
+        assert not subscriptions.sync_or_alarm(OURA, now=late, within_s=0.3)
+        text = StaffAlarm.objects.get().text
+        assert "took longer than 0.3 s" in text
+        assert "ends within 7 days" in text
+        assert VendorSubscription.objects.count() == len(WANTED)
+
+    def test_what_was_done_in_time_counts(self, vendor: World) -> None:
+        subscriptions.sync(OURA, now=vendor.clock())
+        self.slow(vendor, "/webhook/subscription/renew")
+        late = vendor.clock() + timedelta(days=84)
+        assert not subscriptions.sync_or_alarm(OURA, now=late, within_s=0.5)
+        text = StaffAlarm.objects.get().text
+        assert f"{len(WANTED) + 1} problems" in text
+        assert "ends within 7 days" in text
+        assert VendorSubscription.objects.count() == len(WANTED)
+
+    def test_the_rest_is_done_in_a_minute(
+        self, vendor: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        later: list[dict[str, Any]] = []
+        monkeypatch.setattr(
+            tasks.sync_subscriptions, "apply_async", lambda **said: later.append(said)
+        )
+        monkeypatch.setattr(subscriptions, "SYNC_SECONDS", 1.0)
+        monkeypatch.setattr(Door, "after_s", 0.2)
+        tasks.sync_subscriptions()
+        assert later == [{"kwargs": {"again": 4}, "countdown": 60}]
+        assert 0 < VendorSubscription.objects.count() < len(WANTED)
+        monkeypatch.setattr(Door, "after_s", 0.0)
+        monkeypatch.setattr(subscriptions, "SYNC_SECONDS", 45.0)
+        tasks.sync_subscriptions(**later.pop()["kwargs"])
+        assert later == []
+        assert VendorSubscription.objects.count() == len(WANTED)
+        assert StaffAlarm.objects.get().cleared_at is not None
 
 
 def shown(client: Client) -> str:

@@ -184,11 +184,22 @@ async def test_a_subscription_is_renewed_changed_and_deleted() -> None:
         change = {"verification_token": "secret-token", "data_type": "workout"}
         async with fakes.session.put(one, json=change, headers=APPLICATION) as answer:
             assert (await answer.json())["data_type"] == "workout"
-        assert len(callback.tokens) == 2
+        # On making, renewing and changing it.
+        assert len(callback.tokens) == 3
         async with fakes.session.delete(one, headers=APPLICATION) as answer:
             assert answer.status == 204
         # Unknown ids and unknown applications look the same from outside.
         async with fakes.session.get(one, headers=APPLICATION) as answer:
+            assert answer.status == 403
+
+
+async def test_what_has_ended_is_not_renewed() -> None:
+    callback = _Callback()
+    async with fake_vendors() as fakes, serving(callback.app()) as url:
+        _, made = await _subscribe(fakes, url)
+        fakes.clock.advance(91 * 86_400)
+        renewal = f"{fakes.url}{SUBSCRIPTIONS}/renew/{made['id']}"
+        async with fakes.session.put(renewal, headers=APPLICATION) as answer:
             assert answer.status == 403
 
 

@@ -1,7 +1,9 @@
 """Oura's webhook subscriptions: proven by a handshake, renewed before they end.
 
 One for each (event_type, data_type) is what the documents speak of; that a second one is
-refused is not written anywhere, so it is not refused here.
+refused is not written anywhere, so it is not refused here. Sources differ on whether a
+renewal shakes hands again, and say nothing of renewing what has ended: here the first is
+done and the second is refused, so that a caller who gets by here does so anywhere.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Subscription:
     event_type: str
     data_type: str
     expires_at: datetime
+    verification_token: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def shown(self) -> dict[str, str]:
@@ -83,6 +86,7 @@ async def _create(request: web.Request) -> web.StreamResponse:
         event_type=wanted["event_type"],
         data_type=wanted["data_type"],
         expires_at=world_of(request).clock() + LIFE,
+        verification_token=wanted["verification_token"],
     )
     request.app[SUBSCRIPTIONS][made.id] = made
     return web.json_response(made.shown(), status=201)
@@ -105,13 +109,17 @@ async def _update(request: web.Request) -> web.StreamResponse:
     found.callback_url = wanted.get("callback_url", found.callback_url)
     found.event_type = wanted.get("event_type", found.event_type)
     found.data_type = wanted.get("data_type", found.data_type)
+    found.verification_token = wanted["verification_token"]
     return web.json_response(found.shown())
 
 
 async def _renew(request: web.Request) -> web.StreamResponse:
     found = _find(request)
-    if found is None:
+    if found is None or found.expires_at <= world_of(request).clock():
         return _stranger()
+    known = {**found.shown(), "verification_token": found.verification_token}
+    if not await _shakes_hands(known):
+        return problem(400, "The callback did not answer the challenge.")
     found.expires_at = world_of(request).clock() + LIFE
     return web.json_response(found.shown())
 

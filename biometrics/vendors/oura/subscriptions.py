@@ -105,9 +105,6 @@ def _moment(written: str | None) -> datetime | None:
     """Return when it ends; a time without an offset is UTC (the documents show none)."""
     try:
         moment = datetime.fromisoformat(written or "")
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
-    # At the ends of the calendar an offset leads out of it.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
