@@ -41,14 +41,17 @@ def apply_all(
     and its subject locked. `is_new` says that this delivery made the connection.
     """
     known = connection.status_at
-    if not changes or (known is not None and received_at <= known):
+    if known is not None and received_at <= known:
         return []
-    connection.status_at = received_at
-    applied = [
-        (number, _apply(change, connection=connection, is_new=is_new))
-        for number, change in enumerate(changes)
-    ]
-    return [(number, told) for number, told in applied if told is not None]
+    applied = []
+    for number, change in enumerate(changes):
+        if connection.status == ConnectionStatus.REVOKED and change.change in _OF_LIVE:
+            continue
+        connection.status_at = received_at
+        told = _apply(change, connection=connection, is_new=is_new)
+        if told is not None:
+            applied.append((number, told))
+    return applied
 
 
 def _apply(
@@ -59,12 +62,11 @@ def _apply(
         return _relink(change, connection)
     before = connection.status
     connection.status = _STATUS[change.change]
-    connection.status_reason = (
-        "" if change.change == "connected" else change.reason[:300]
-    )
+    is_active = connection.status == ConnectionStatus.ACTIVE
+    connection.status_reason = "" if is_active else change.reason[:300]
     if change.reference:
         connection.reference = change.reference[:200]
-    if change.change == "connected" and (is_new or before != connection.status):
+    if is_active and (is_new or before != connection.status):
         make_history_due(connection)
     connection.save(
         update_fields=[
@@ -77,18 +79,21 @@ def _apply(
             "updated_at",
         ]
     )
-    is_told = change.change in {"connected", "revoked"}
+    is_told = connection.status != ConnectionStatus.NEEDS_RECONNECT
     if not is_told or (before == connection.status and not is_new):
         return None
     return Applied(
-        change="connected" if change.change == "connected" else "revoked",
+        change="connected" if is_active else "revoked",
         subject=connection.subject_id,
         reason=change.reason,
     )
 
 
+# What says nothing of a connection that has ended: it was late, or is not for us.
+_OF_LIVE = frozenset({"restored", "needs_reconnect"})
 _STATUS: Mapping[str, ConnectionStatus] = {
     "connected": ConnectionStatus.ACTIVE,
+    "restored": ConnectionStatus.ACTIVE,
     "revoked": ConnectionStatus.REVOKED,
     "needs_reconnect": ConnectionStatus.NEEDS_RECONNECT,
 }

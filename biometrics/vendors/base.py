@@ -236,10 +236,11 @@ class Record:
 class ConnectionChange:
     """What a delivery says about the connection itself.
 
-    `new_account_id` is set when the vendor gave the same person another account id.
+    `connected` begins it anew, even where it had ended; `restored` and `needs_reconnect`
+    say how a connection fares that has not ended. `new_account_id` is set when the vendor gave the same person another account id.
     """
 
-    change: Literal["connected", "revoked", "needs_reconnect", "relinked"]
+    change: Literal["connected", "restored", "revoked", "needs_reconnect", "relinked"]
     reason: str
     new_account_id: str | None = None
     reference: str | None = None

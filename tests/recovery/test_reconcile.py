@@ -269,14 +269,14 @@ class TestSilence:
         for ago in range(1, 31):
             day, woke = vendors.day(ago).isoformat(), ("08:30", "09:30")[ago % 2]
             body = {
-                "id": f"night-{day}",
+                "id": day,
                 "day": day,
                 "type": "long_sleep",
                 "bedtime_start": f"{day}T00:30:00+09:00",
                 "bedtime_end": f"{day}T{woke}:00+09:00",
                 "average_hrv": 50,
             }
-            vendors.put("oura", "sleep", body["id"], day, body)
+            vendors.put("oura", "sleep", day, day, body)
         connection = settle(vendors)
         (one,) = streams.streams_of(connection.id, now=vendors.now())
         assert one.usual_gap == timedelta(days=1)

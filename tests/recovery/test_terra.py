@@ -337,13 +337,23 @@ def test_changes_come_in_no_promised_order(vendors: Vendors) -> None:
         ({"type": "access_revoked", "user": user()}, "revoked"),
         ({"type": "user_auth", "status": "success", "user": user()}, "active"),
         ({"type": "deauth", "user": user()}, "revoked"),
+        # Neither of these is a consent: what the person has ended stays ended.
+        (
+            {"type": "permission_change", "user": user(), "scopes_added": "SLEEP"},
+            "revoked",
+        ),
+        (
+            {"type": "permission_change", "user": user(), "scopes_removed": "SLEEP"},
+            "revoked",
+        ),
+        ({"type": "connection_error", "user": user()}, "revoked"),
     ]
     for body, status in told:
         vendors.shift += timedelta(minutes=1)
         say(vendors, body)
         connection.refresh_from_db()
         assert connection.status == status, body
-    vendors.shift -= timedelta(minutes=3)
+    vendors.shift -= timedelta(minutes=6)
     say(vendors, {"type": "auth", "status": "success", "user": user()})
     connection.refresh_from_db()
     assert connection.status == "revoked"

@@ -201,7 +201,7 @@ def change(body: bytes | dict[str, Any]) -> ConnectionChange:
         ("webhook_deauth.json", "revoked"),
         ("webhook_access_revoked.json", "revoked"),
         ("webhook_connection_error.json", "needs_reconnect"),
-        ("webhook_permission_change.json", "connected"),
+        ("webhook_permission_change.json", "restored"),
     ],
 )
 def test_connection_events_change_the_connection(name: str, kind: str) -> None:

@@ -10,7 +10,7 @@ from biometrics.vendors.fields import text
 
 _LONGEST_REASON = 200
 
-Change = Literal["connected", "revoked", "needs_reconnect"]
+Change = Literal["connected", "restored", "revoked", "needs_reconnect"]
 
 
 def account_of(body: object) -> str | None:
@@ -64,7 +64,8 @@ def _permissions(body: object) -> ConnectionChange:
     if text(body, "scopes_removed"):
         reason = _with_detail("permission removed", body, "scopes_removed")
         return _change("needs_reconnect", reason, body)
-    return _change("connected", _with_detail("permission", body, "scopes_added"), body)
+    # Some permission more is no consent: it begins nothing that the person has ended.
+    return _change("restored", _with_detail("permission", body, "scopes_added"), body)
 
 
 CHANGES: dict[str, Callable[[object], ConnectionChange]] = {
