@@ -46,6 +46,33 @@ class Life:
         said = Browser().connect(html.unescape(found[1]), choice=choice)
         assert "is connected" in said, said
 
+    def connect_phone(self) -> str:
+        """Have staff hand out a token; return it, as the page shows it to be typed in."""
+        maker = f"/admin/biometrics/subject/{self.subject}/connect/"
+        page = html.unescape(self.staff.send(maker, vendor="healthkit"))
+        address = f"http://127.0.0.1:{self.stack.port}"
+        for typed in (address, f"{address}/webhooks/healthkit", self.subject):
+            assert f'value="{typed}"' in page, page
+        found = re.search(r'value="Authorization: Bearer ([^"]+)"', page)
+        assert found is not None, page
+        assert found[1] not in self.staff.send(maker, vendor="oura")
+        return found[1]
+
+    def push(self, token: str, body: bytes) -> int:
+        """Push as the apps on a phone do; return the status."""
+        headers = {
+            "content-type": "application/json",
+            "authorization": f"Bearer {token}",
+        }
+        answer = self.stack.request(
+            "POST", "/webhooks/healthkit", body=body, headers=headers
+        )
+        return answer.status
+
+    def alarms(self) -> str:
+        """Return the text of the open alarms."""
+        return self.staff.page("/admin/biometrics/staffalarm/?state=open")
+
     def account(self, vendor: str) -> tuple[str, str]:
         query = "SELECT account_id, status FROM biometrics_vendorconnection"
         ((account, status),) = self.stack.sql(f"{query} WHERE vendor = %s", vendor)
@@ -98,7 +125,8 @@ def life(services_dir: Path) -> Iterator[Life]:
     with running(VendorStack, services_dir) as stack:
         assert isinstance(stack, VendorStack)
         staff = StaffSession(stack)
-        stack.manage("connections", "healthkit-token", "--subject", "Robin", "--create")
+        code = "from biometrics.models import Subject; Subject.objects.create(label='Robin')"
+        stack.manage("shell", "-c", code)
         ((subject,),) = stack.sql("SELECT id::text FROM biometrics_subject")
         yield Life(stack=stack, staff=staff, subject=subject)
 
@@ -110,6 +138,8 @@ def test_the_life_of_a_persons_accounts(life: Life) -> None:
     _recovers_once(life, watch)
     _survives_a_refresh_race(life)
     _survives_a_revoked_grant(life)
+    _tells_staff_of_silence(life)
+    _lets_a_person_leave(life, watch)
     assert "imbalance is 0" in stack.manage("ledger")
 
 
@@ -117,11 +147,17 @@ def _connects_each_vendor(life: Life) -> str:
     """Connect all of them; what two had before comes as history, without an alert."""
     stack = life.stack
     old = [vendors.ring_score(stack, ago) for ago in (9, 10)]
+    for ago in range(10, 30):
+        vendors.ring_readiness(stack, ago)
     life.connect("oura", choice="account=ring-1")
     life.connect("whoop", choice="account=4711")
     life.connect("terra", choice="connect=1")
     assert life.account("oura") == ("ring-1", "active")
     assert life.account("whoop") == ("4711", "active")
+    given_up, token = life.connect_phone(), life.connect_phone()
+    assert life.push(given_up, healthkit()) == 401
+    assert life.push(token, healthkit()) == 202
+    assert life.account("healthkit") == (life.subject, "active")
     watch, status = life.account("terra")
     assert status == "active"
     assert len(life.told(*old)) == 2
@@ -160,7 +196,7 @@ def _receives(life: Life, watch: str) -> None:
         "POST", sync, body=healthkit(), headers={**json, **token}
     )
     assert pushed_by_phone.status == 202, pushed_by_phone.body
-    life.until_processed(1, "healthkit")
+    life.until_processed(2, "healthkit")
 
 
 def _recovers_once(life: Life, watch: str) -> None:
@@ -254,16 +290,80 @@ def _survives_a_revoked_grant(life: Life) -> None:
     stack.until(lambda: stack.sql(waiting)[0][0] == 2, "both deliveries wait")
     assert stack.requests("oura", "GET") == asked
     life.run_task("check_connections")
-    alarms = "/admin/biometrics/staffalarm/?state=open"
     stack.until(
-        lambda: "Send the person a new connect link" in life.staff.page(alarms),
-        "staff are told",
+        lambda: "Send the person a new connect link" in life.alarms(), "staff are told"
     )
     assert "needs_reconnect" in life.staff.page("/admin/biometrics/vendorconnection/")
     life.connect("oura", choice="account=ring-1")
     assert [one for one, _ in life.told(waits)] == [waits]
     assert life.account("oura") == ("ring-1", "active")
     life.run_task("check_connections")
-    stack.until(
-        lambda: "new connect link" not in life.staff.page(alarms), "the alarm is over"
+    stack.until(lambda: "new connect link" not in life.alarms(), "that alarm is over")
+
+
+def _tells_staff_of_silence(life: Life) -> None:
+    """Ask at once for what is quiet, tell staff once, and no longer when it speaks."""
+    stack = life.stack
+    asked = stack.requests("oura", "GET", "/{collection} 200")
+    life.run_task("watch_streams")
+    life.run_task("recover_due")
+    quiet = f"no daily_readiness since {vendors.day(10)}"
+    stack.until(lambda: quiet in life.alarms(), "staff are told of the silence")
+    assert "The vendor answers and has nothing" in life.alarms()
+    assert stack.requests("oura", "GET", "/{collection} 200") > asked
+    assert "Quiet for longer than usual" in life.staff.page(
+        f"/admin/biometrics/subject/{life.subject}/change/"
     )
+    life.run_task("watch_streams")
+    life.run_task("recover_due")
+    missed = vendors.ring_readiness(stack, 0)
+    life.run_task("reconcile")
+    life.run_task("recover_due")
+    stack.until(lambda: quiet not in life.alarms(), "the silence is over")
+    assert [one for one, _ in life.told(missed)] == [missed]
+    count = "SELECT count(*) FROM biometrics_staffalarm WHERE kind = 'silence'"
+    assert stack.sql(f"{count} AND key LIKE %s", "%/daily_readiness") == [(1,)]
+
+
+def _lets_a_person_leave(life: Life, watch: str) -> None:
+    """Who ends it at Terra is not asked for again, nor brought back by a permission."""
+    stack = life.stack
+    stack.leave_terra(watch)
+    stack.until(lambda: life.account("terra")[1] == "revoked", "the end is noticed")
+    ends = stack.records(*TOPICS, enough=lambda found: any(map(is_end, found)))
+    assert [one.key.decode() for one in ends if is_end(one)] == [life.subject]
+    assert "revoked" in life.staff.page("/admin/biometrics/vendorconnection/")
+    permitted = {
+        "type": "permission_change",
+        "user": {"user_id": watch, "provider": "GARMIN"},
+        "scopes_added": "SLEEP",
+    }
+    assert stack.deliver("terra", orjson.dumps(permitted)).status == 200
+    stack.until(
+        lambda: (
+            not stack.sql(
+                "SELECT 1 FROM biometrics_webhookdelivery"
+                " WHERE vendor = 'terra' AND status = 'pending'"
+            )
+        ),
+        "Terra's deliveries are worked on",
+    )
+    assert life.account("terra") == (watch, "revoked")
+    asked = stack.requests("terra", "GET", "/daily")
+    looked = stack.requests("oura", "GET", "/{collection} 200")
+    life.run_task("reconcile")
+    life.run_task("recover_due")
+    due = "SELECT 1 FROM biometrics_vendorconnection WHERE reconcile_due_at IS NOT NULL"
+    stack.until(
+        lambda: (
+            stack.requests("oura", "GET", "/{collection} 200") > looked
+            and not stack.sql(due)
+        ),
+        "all others have been looked at again",
+        seconds=90,
+    )
+    assert stack.requests("terra", "GET", "/daily") == asked
+
+
+def is_end(record: ConsumerRecord) -> bool:
+    return headers_of(record)["ce_type"] == "auren.connection.revoked.v1"

@@ -63,10 +63,16 @@ class VendorStack(Stack):
         counts = Counter(self.state()[vendor]["requests"])
         return sum(n for line, n in counts.items() if all(p in line for p in parts))
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+    def leave_terra(self, account: str) -> None:
+        """End an account at Terra, which tells the bridge so."""
+        keys = {"dev-id": "e2e-terra-dev", "x-api-key": "e2e-terra-key"}
+        path = f"/terra/v2/auth/deauthenticateUser?user_id={account}"
+        self._ask("DELETE", path, None, **keys)
+
+    def _ask(self, method: str, path: str, body: bytes | None, **more: str) -> Any:
         session = http.client.HTTPConnection("127.0.0.1", self.vendors_port, timeout=30)
         try:
-            headers = {"content-type": "application/json"}
+            headers = {"content-type": "application/json", **more}
             session.request(method, path, body=body, headers=headers)
             answer = session.getresponse()
             text = answer.read()
@@ -111,6 +117,18 @@ def ring_score(stack: VendorStack, ago: int, score: int = 80) -> str:
             "timestamp": f"{at}T00:00:00+00:00",
         },
     )
+
+
+def ring_readiness(stack: VendorStack, ago: int) -> str:
+    """Have Oura know how ready somebody was on a day."""
+    at = day(ago).isoformat()
+    body = {
+        "id": f"ready-{at}",
+        "day": at,
+        "score": 70,
+        "timestamp": f"{at}T00:00:00+00:00",
+    }
+    return stack.knows("oura", "daily_readiness", f"ready-{at}", body)
 
 
 def band_sleep(stack: VendorStack, ago: int) -> str:
