@@ -98,3 +98,56 @@ def test_a_document_without_an_id_is_unreadable(
 ) -> None:
     with pytest.raises(UnreadableDeliveryError):
         read(data_type, document)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "offset", "hours", "expected"),
+    [
+        # Berlin, clocks back: WHOOP writes one offset for all of it, either of the two.
+        ("2025-10-25T21:30", "2025-10-26T06:30", "+02:00", 9, "2025-10-26"),
+        ("2025-10-25T21:30", "2025-10-26T06:30", "+01:00", 9, "2025-10-26"),
+        # Clocks forward.
+        ("2026-03-28T22:30", "2026-03-29T05:30", "+01:00", 7, "2026-03-29"),
+        ("2026-03-28T22:30", "2026-03-29T05:30", "+02:00", 7, "2026-03-29"),
+        # The morning of a traveller is that of the place, not of London.
+        ("2026-08-12T10:00", "2026-08-12T16:30", "-10:00", 6.5, "2026-08-12"),
+        ("2026-08-11T14:00", "2026-08-11T22:00", "+09:00", 8, "2026-08-12"),
+        ("2026-08-11T12:15", "2026-08-11T18:30", "+05:45", 6.25, "2026-08-12"),
+        ("2026-08-11T10:00", "2026-08-11T18:00", "Z", 8, "2026-08-11"),
+    ],
+)
+def test_a_night_is_the_date_of_waking_and_has_all_its_hours(
+    start: str, end: str, offset: str, hours: float, expected: str
+) -> None:
+    slept = sleep(
+        start=f"{start}:00.000Z", end=f"{end}:00.000Z", timezone_offset=offset
+    )
+    for record in (
+        read("sleep", slept),
+        notified("recovery.updated", slept, recovery()),
+    ):
+        assert record.start is not None
+        assert record.end is not None
+        assert (record.end - record.start).total_seconds() == hours * 3600
+        assert times(record)[2:] == ("+00:00" if offset == "Z" else offset, expected)
+    assert record.night is not None
+    assert record.night.night.isoformat() == expected
+
+
+def test_a_workout_and_a_cycle_are_of_the_date_on_which_they_began() -> None:
+    """In Auckland it was Wednesday already."""
+    for kind, name in (
+        ("workout", "api_workout_by_id.json"),
+        ("cycle", "api_cycle_by_id.json"),
+    ):
+        document = load(name) | {
+            "start": "2026-08-11T18:30:00.000Z",
+            "end": "2026-08-12T13:00:00.000Z",
+            "timezone_offset": "+12:00",
+        }
+        assert times(read(kind, document)) == (
+            "2026-08-12T06:30:00+12:00",
+            "2026-08-13T01:00:00+12:00",
+            "+12:00",
+            "2026-08-12",
+        )
