@@ -1,11 +1,14 @@
-"""Linking accounts and people: by consent, or by staff to another person.
+"""Linking accounts and people: by consent, or by staff.
 
 Consumers are told; the past stays with whom it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Literal
 from uuid import uuid4
 
 from django.db import transaction
@@ -62,6 +65,31 @@ def relink(
     return connection
 
 
+@contextmanager
+def telling(
+    *, vendor: str, account_id: str, reason: str, now: datetime
+) -> Iterator[None]:
+    """Have consumers learn when what staff do inside begins or ends a connection.
+
+    `reason` is published: nothing that staff typed. Everything is stored, or nothing.
+    """
+    account = VendorConnection.objects.filter(vendor=vendor, account_id=account_id)
+    with transaction.atomic():
+        rows = account.select_for_update(no_key=True)
+        before = rows.values_list("status", flat=True).first()
+        yield
+        connection = rows.first()
+        if connection is None or connection.status == before:
+            return
+        if connection.status == ConnectionStatus.ACTIVE:
+            _announce(connection, "connected", reason=reason, now=now)
+        elif connection.status == ConnectionStatus.REVOKED:
+            _announce(connection, "revoked", reason=reason, now=now)
+    if connection.status == ConnectionStatus.ACTIVE:
+        # What came to wait meanwhile did not see the connection yet.
+        nudges.nudge_processing(release_linked(accounts=[(vendor, account_id)]))
+
+
 def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
     """Keep the grant of a person who consented; consumers learn of a new connection.
 
@@ -104,7 +132,8 @@ def store_consent(consent: Consent, *, now: datetime) -> VendorConnection:
             detail={"vendor": vendor, "scopes": connection.scopes},
         )
         if not was_active:
-            _announce_connected(connection, now=now)
+            reason = "the person consented at the vendor"
+            _announce(connection, "connected", reason=reason, now=now)
     nudges.nudge_processing(release_linked(accounts=[(vendor, account)]))
     return connection
 
@@ -117,14 +146,21 @@ def _keep(new: NewTokens, connection: VendorConnection) -> None:
     connection.refresh_claim = connection.refresh_claimed_until = None
 
 
-def _announce_connected(connection: VendorConnection, *, now: datetime) -> None:
+def _announce(
+    connection: VendorConnection,
+    change: Literal["connected", "revoked"],
+    *,
+    reason: str,
+    now: datetime,
+) -> None:
+    lock_subjects([connection.subject_id])
     told = connection_message(
-        change="connected",
+        change=change,
         change_id=uuid4(),
         subject=connection.subject_id,
         vendor=connection.vendor,
         topic=get_adapter(connection.vendor).topic,
-        reason="the person consented at the vendor",
+        reason=reason,
         time=now,
     )
     shards = outbox.append(messages=[told], now=now)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from biometrics import audit
+from biometrics import audit, linking
 from biometrics.connections import consent, invitations, registry
 from biometrics.models import Subject
 from biometrics.vendors.registry import all_adapters, get_adapter
@@ -126,7 +126,13 @@ def _mail(request: HttpRequest, subject: Subject, *, vendor: str, address: str) 
 
 
 def _token(subject: Subject, vendor: str) -> CopyForm:
-    token = registry.issue_personal_token(subject=subject, vendor=vendor)
+    with linking.telling(
+        vendor=vendor,
+        account_id=str(subject.id),
+        reason="staff handed out a token",
+        now=timezone.now(),
+    ):
+        token = registry.issue_personal_token(subject=subject, vendor=vendor)
     filled = [
         (label, text.format(url=settings.PUBLIC_URL, user=subject.id, token=token))
         for label, text in get_adapter(vendor).sender_setup

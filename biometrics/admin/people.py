@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
-from biometrics import audit
+from biometrics import audit, linking
 from biometrics.admin.base import (
     ReadOnlyAdmin,
     bullets,
@@ -270,10 +270,16 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
 
 
 def _revoke(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
-    ids = list(rows.values_list("id", flat=True))
+    chosen = list(rows.order_by("id").values_list("id", "vendor", "account_id"))
     with transaction.atomic():
-        for connection_id in ids:
-            registry.revoke(connection_id=connection_id, reason=said["reason"])
+        for connection_id, vendor, account_id in chosen:
+            with linking.telling(
+                vendor=vendor,
+                account_id=account_id,
+                reason="staff ended the connection",
+                now=timezone.now(),
+            ):
+                registry.revoke(connection_id=connection_id, reason=said["reason"])
             audit.note(
                 actor=request.user.get_username(),
                 verb="connection.revoke",
@@ -281,4 +287,4 @@ def _revoke(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) 
                 reason=said["reason"],
                 now=timezone.now(),
             )
-    return f"{len(ids)} connections are revoked."
+    return f"{len(chosen)} connections are revoked."

@@ -158,8 +158,12 @@ def issue_personal_token(*, subject: Subject, vendor: str) -> str:
 
 def issue_healthkit_token(subject: Subject) -> str:
     """Return a new token for the vendor whose senders present one for each person."""
-    vendor = next(a.slug for a in all_adapters() if a.personal_tokens)
-    return issue_personal_token(subject=subject, vendor=vendor)
+    return issue_personal_token(subject=subject, vendor=token_vendor())
+
+
+def token_vendor() -> str:
+    """Return the vendor whose senders present a token for each person."""
+    return next(a.slug for a in all_adapters() if a.personal_tokens)
 
 
 def revoke(*, connection_id: int, reason: str) -> VendorConnection:

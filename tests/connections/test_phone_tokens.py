@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from biometrics.models import AuditEntry, Subject, VendorConnection
+from biometrics.models import AuditEntry, OutboxMessage, Subject, VendorConnection
 
 pytestmark = pytest.mark.django_db
 
@@ -60,3 +60,10 @@ def test_staff_revoke_with_a_reason(client: Client) -> None:
     assert held() is None
     noted = AuditEntry.objects.get(verb="connection.revoke")
     assert (noted.actor, noted.reason) == ("ops", "phone lost")
+    # Consumers hear of both, and of nothing that staff wrote.
+    told = OutboxMessage.objects.order_by("id")
+    assert [one.event_type for one in told] == [
+        "connection.connected",
+        "connection.revoked",
+    ]
+    assert all(b"phone lost" not in bytes(one.value or b"") for one in told)

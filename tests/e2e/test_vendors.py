@@ -158,6 +158,17 @@ def _connects_each_vendor(life: Life) -> str:
     assert life.push(given_up, healthkit()) == 401
     assert life.push(token, healthkit()) == 202
     assert life.account("healthkit") == (life.subject, "active")
+    phones = ("auren.connection.connected.v1", "/auren/healthkit")
+    stack.records(
+        *TOPICS,
+        enough=lambda found: (
+            phones
+            in {
+                (headers_of(one)["ce_type"], headers_of(one)["ce_source"])
+                for one in found
+            }
+        ),
+    )
     watch, status = life.account("terra")
     assert status == "active"
     assert len(life.told(*old)) == 2

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from biometrics import erasure, linking
 from biometrics.audit import ReasonMissingError
+from biometrics.connections import registry
 from biometrics.connections.registry import LinkError
 from biometrics.models import (
     AuditEntry,
@@ -99,6 +100,50 @@ class TestLinking:
         assert world.carry(says(gone)).status == "processed"
         assert HrvNight.objects.get().value_ms == 20
         assert HrvAlert.objects.get().status == "open"
+
+    def test_what_staff_begin_and_end_is_told(self, world: World) -> None:
+        """By command; in the admin the same calls are made."""
+        run = ("connections",)
+        call_command(
+            *run, "healthkit-token", "--subject", "Ada", "--create", stdout=StringIO()
+        )
+        ada = Subject.objects.get()
+        account = ("--vendor", "healthkit", "--account", str(ada.id))
+        # A new token for the same phone is no news.
+        call_command(*run, "healthkit-token", "--subject", "Ada", stdout=StringIO())
+        for _ in range(2):
+            call_command(
+                *run, "revoke", *account, "--reason", "lost", stdout=StringIO()
+            )
+        call_command(*run, "healthkit-token", "--subject", "Ada", stdout=StringIO())
+        ring = ("--vendor", "oura", "--account", "o1", "--label", "Ada")
+        for _ in range(2):
+            call_command(*run, "add", *ring, stdout=StringIO())
+        told = [
+            (one.subject, one.headers["ce_source"], one.headers["event_type"])
+            for one in sent()
+        ]
+        assert told == [
+            (ada.id, "/auren/healthkit", "connection.connected"),
+            (ada.id, "/auren/healthkit", "connection.revoked"),
+            (ada.id, "/auren/healthkit", "connection.connected"),
+            (ada.id, "/auren/oura", "connection.connected"),
+        ]
+        assert b"lost" not in b"".join(bytes(one.value or b"") for one in sent())
+
+    def test_what_fails_is_not_told(self, world: World) -> None:
+        ada = Subject.objects.create(label="Ada")
+        about = {"vendor": "healthkit", "account_id": str(ada.id)}
+
+        def hand_out_and_fail() -> None:
+            with linking.telling(**about, reason="a token", now=world.now):
+                registry.issue_healthkit_token(ada)
+                raise LinkError("no")
+
+        with pytest.raises(LinkError):
+            hand_out_and_fail()
+        assert sent() == []
+        assert not VendorConnection.objects.exists()
 
     def test_linking_to_the_same_person_says_so(self, world: World) -> None:
         world.carry(says(record()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,15 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _add(self, options: dict[str, Any]) -> None:
-        connection = registry.add_connection(
-            vendor=options["vendor"],
-            account_id=options["account"],
-            label=options["label"],
-            access_token=_given(options, "access_token"),
-            refresh_token=_given(options, "refresh_token"),
-            expires_at=options["expires_at"],
-        )
+        with _telling(options, reason="staff entered the account"):
+            connection = registry.add_connection(
+                vendor=options["vendor"],
+                account_id=options["account"],
+                label=options["label"],
+                access_token=_given(options, "access_token"),
+                refresh_token=_given(options, "refresh_token"),
+                expires_at=options["expires_at"],
+            )
         self.stdout.write(f"{connection.vendor} is connected: {connection.subject_id}")
 
     def _list(self, options: dict[str, Any]) -> None:
@@ -82,7 +84,10 @@ class Command(BaseCommand):
     def _token(self, options: dict[str, Any]) -> None:
         subject = registry.find_subject(options["subject"], create=options["create"])
         self.stderr.write("This token is shown once; only its digest is kept:")
-        self.stdout.write(registry.issue_healthkit_token(subject))
+        about = {"vendor": registry.token_vendor(), "account": str(subject.id)}
+        with _telling(about, reason="staff handed out a token"):
+            token = registry.issue_healthkit_token(subject)
+        self.stdout.write(token)
 
     def _link(self, options: dict[str, Any]) -> None:
         subject = registry.find_subject(options["subject"])
@@ -96,8 +101,19 @@ class Command(BaseCommand):
         self.stdout.write(f"{connection.vendor} now speaks of {subject.label}.")
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        registry.revoke(connection_id=_known(options).id, reason=options["reason"])
+        known = _known(options)
+        with _telling(options, reason="staff ended the connection"):
+            registry.revoke(connection_id=known.id, reason=options["reason"])
         self.stdout.write(f"{options['vendor']} {options['account']} is revoked.")
+
+
+def _telling(options: dict[str, Any], *, reason: str) -> AbstractContextManager[None]:
+    return linking.telling(
+        vendor=options["vendor"],
+        account_id=options["account"],
+        reason=reason,
+        now=timezone.now(),
+    )
 
 
 def _known(options: dict[str, Any]) -> VendorConnection:
