@@ -145,6 +145,7 @@ def sync_subscriptions(*, again: int = _SYNC_AGAIN, **_: Any) -> None:
 
     What a slow vendor left no time for goes on in a minute, up to `again` times.
     """
+    subscriptions.forget_others(now=timezone.now())
     adapters = subscriptions.subscribing_adapters()
     share = subscriptions.SYNC_SECONDS / max(1, len(adapters))
     slow = [

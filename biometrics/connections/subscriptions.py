@@ -64,6 +64,14 @@ def subscribing_adapters() -> list[VendorAdapter]:
     ]
 
 
+def forget_others(*, now: datetime) -> None:
+    """End the alarms of vendors that are not subscribed to any more."""
+    mine = {adapter.slug for adapter in subscribing_adapters()}
+    for adapter in all_adapters():
+        if adapter.subscriptions is not None and adapter.slug not in mine:
+            alarms.clear("subscriptions", key=adapter.slug, now=now)
+
+
 def listing(adapter: VendorAdapter) -> list[Subscription]:
     """Return what the vendor lists; raises BiometricsError."""
 

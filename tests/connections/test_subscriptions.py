@@ -328,6 +328,17 @@ def test_a_vendor_that_is_away_is_an_alarm(vendor: World, settings: Settings) ->
     assert "cannot be reached" in StaffAlarm.objects.get().text
 
 
+def test_of_a_vendor_that_is_used_no_more_nothing_is_alarmed(
+    vendor: World, settings: Settings
+) -> None:
+    settings.AUREN_VENDORS["oura"]["api_base"] = "http://127.0.0.1:1"
+    tasks.sync_subscriptions()
+    assert StaffAlarm.objects.get().cleared_at is None
+    settings.AUREN_UNUSED_VENDORS = ["oura"]
+    tasks.sync_subscriptions()
+    assert StaffAlarm.objects.get().cleared_at is not None
+
+
 def test_the_longest_lived_of_ours_is_kept(vendor: World, settings: Settings) -> None:
     application = subscriptions._Application(OURA)
     made = [
