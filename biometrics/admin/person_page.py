@@ -112,7 +112,7 @@ def _sentence(
 
 def _freshness(connection: VendorConnection, *, now: datetime) -> list[Freshness]:
     shown = link(connection, f"{connection.vendor}: {connection.status}")
-    streams = streams_of(connection.pk, now=now)
+    streams = streams_of(connection, now=now)
     return [_fresh(stream, connection=shown, now=now) for stream in streams]
 
 

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 
 from biometrics import nudges
 from biometrics.connections import grants
@@ -73,16 +73,10 @@ def fetch(
 
 
 def moment_of(record: Record) -> datetime | None:
-    """Return the moment that a record speaks of, aware; a day is its UTC midnight."""
-    return dated(start=record.start, end=record.end, day=record.local_date)
-
-
-def dated(
-    *, start: datetime | None, end: datetime | None, day: date | None
-) -> datetime | None:
-    """Return the latest moment that is known of something, aware."""
-    if end is not None or start is not None:
-        return end or start
+    """Return the latest moment that a record speaks of, aware; a day is its UTC midnight."""
+    if record.end is not None or record.start is not None:
+        return record.end or record.start
+    day = record.local_date
     return None if day is None else datetime.combine(day, time(), tzinfo=UTC)
 
 

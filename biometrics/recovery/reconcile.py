@@ -70,7 +70,7 @@ def reconcile(*, connection_id: int, now: Callable[[], datetime]) -> Found | Non
     if connection is None:
         return None
     adapter, started = get_adapter(connection.vendor), now()
-    streams = streams_of(connection.id, now=started)
+    streams = streams_of(connection, now=started)
     found = Found()
     if connection.status == ConnectionStatus.ACTIVE and adapter.listed_types:
         found = fetch(
@@ -96,21 +96,21 @@ def watch(
     speaks again, and where to go on (None at the end). Reads only what is stored.
     """
     rows = VendorConnection.objects.exclude(status=ConnectionStatus.REVOKED)
-    ids = rows.filter(id__gt=after).order_by("id").values_list("id", flat=True)
+    ordered = rows.filter(id__gt=after).order_by("id").only("id", "vendor")
     wanted, until = [], time.monotonic() + budget_s
-    for connection_id in ids.iterator():
-        if _has_changed(connection_id, now=now):
-            wanted.append(connection_id)
+    for connection in ordered.iterator():
+        if _has_changed(connection, now=now):
+            wanted.append(connection.id)
         if time.monotonic() >= until:
-            return wanted, connection_id
+            return wanted, connection.id
     return wanted, None
 
 
-def _has_changed(connection_id: int, *, now: datetime) -> bool:
-    known = silence.open_streams(connection_id)
+def _has_changed(connection: VendorConnection, *, now: datetime) -> bool:
+    known = silence.open_streams(connection.id)
     return any(
         stream.is_quiet(now=now) != (stream.name in known)
-        for stream in streams_of(connection_id, now=now)
+        for stream in streams_of(connection, now=now)
     )
 
 

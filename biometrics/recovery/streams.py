@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Case, F, Max, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, StrIndex, Substr, TruncDate
 
-from biometrics.models import BiometricEvent
+from biometrics.models import BiometricEvent, VendorConnection
 from biometrics.models.events import EventAction, EventStatus
-from biometrics.recovery.fetching import dated
 from biometrics.vendors.registry import get_adapter
 
 _LOOK_BACK = timedelta(days=120)
@@ -53,43 +54,50 @@ class Stream:
         return self.limit is not None and now - self.newest > self.limit
 
 
-def streams_of(connection_id: int, *, now: datetime) -> list[Stream]:
+def streams_of(connection: VendorConnection, *, now: datetime) -> list[Stream]:
     """Return the streams of a connection that spoke in the last 120 days."""
-    rows = (
-        BiometricEvent.objects.filter(
-            _since(now - _LOOK_BACK),
-            connection=connection_id,
-            status=EventStatus.CURRENT,
-        )
-        .exclude(action=EventAction.DELETED)
-        .values_list("vendor", "record_type", "record_id", "start", "end", "local_date")
-    )
-    moments: defaultdict[str, dict[date, datetime]] = defaultdict(dict)
-    for vendor, record_type, record_id, start, end, day in rows.iterator():
-        moment = dated(start=start, end=end, day=day)
-        # What a device dates into the future must not keep its stream alive.
-        if moment is not None and moment <= now + timedelta(days=1):
-            name = get_adapter(vendor).stream_of(record_type, record_id=record_id)
-            days, its_day = moments[name], day or moment.date()
-            days[its_day] = max(days.get(its_day, moment), moment)
+    days: defaultdict[str, dict[date, datetime]] = defaultdict(dict)
+    for name, day, newest in _spoken(connection, now=now):
+        days[name][day] = newest or datetime.combine(day, time(), tzinfo=UTC)
     return [
         Stream(
             name=name,
-            newest=max(days.values()),
-            usual_gap=_usual_gap(sorted(days)[-_MOST_DAYS:]),
+            newest=max(its.values()),
+            usual_gap=_usual_gap(sorted(its)[-_MOST_DAYS:]),
         )
-        for name, days in sorted(moments.items())
+        for name, its in sorted(days.items())
     ]
 
 
-def _since(moment: datetime) -> Q:
-    """Choose what is not older; a record may have no date, but a time all the same."""
-    is_undated = Q(local_date=None)
-    return (
-        Q(local_date__gte=moment.date())
-        | is_undated & Q(end__gte=moment)
-        | is_undated & Q(end=None, start__gte=moment)
+def _spoken(
+    connection: VendorConnection, *, now: datetime
+) -> QuerySet[Any, tuple[str, date, datetime | None]]:
+    """Return on which days each stream spoke, with the newest moment of the day.
+
+    Counted by the database: a phone says thousands of things a month. What has no date
+    of the person's has a moment, and is of its day in UTC.
+    """
+    name = Case(
+        When(
+            record_type__in=get_adapter(connection.vendor).id_streams,
+            then=Substr("record_id", 1, StrIndex("record_id", Value(":")) - 1),
+        ),
+        default=F("record_type"),
     )
+    # What a device dates into the future must not keep its stream alive.
+    latest = now + timedelta(days=1)
+    rows = BiometricEvent.objects.filter(
+        connection=connection, status=EventStatus.CURRENT
+    ).exclude(action=EventAction.DELETED)
+    dated = rows.annotate(
+        name=name,
+        moment=Coalesce("end", "start"),
+        day=Coalesce("local_date", TruncDate(Coalesce("end", "start"), tzinfo=UTC)),
+    ).filter(
+        Q(moment__lte=latest) | Q(moment=None, local_date__lte=latest.date()),
+        day__gte=(now - _LOOK_BACK).date(),
+    )
+    return dated.values_list("name", "day").annotate(newest=Max("moment"))
 
 
 def _usual_gap(days: Sequence[date]) -> timedelta | None:

@@ -369,6 +369,9 @@ class VendorAdapter:
     roster: ClassVar[Roster | None] = None
     # Vendors whose records do not tell a night by themselves.
     night_pieces: ClassVar[NightPieces | None] = None
+    # Record types whose ids begin with the name of what falls silent by itself, and a
+    # colon; of all others the whole type does.
+    id_streams: ClassVar[frozenset[str]] = frozenset()
     # Vendors that tell us only what the application subscribed to.
     subscriptions: ClassVar[Subscribing | None] = None
     # Who proves the sender: a shared signing secret, or a token bound to one person.
@@ -391,7 +394,9 @@ class VendorAdapter:
         return {} if self.listing is None else self.listing.record_types
 
     def stream_of(self, record_type: str, *, record_id: str) -> str:
-        """Return the name of what falls silent by itself, by default the record type."""
+        """Return the name of what falls silent by itself."""
+        if record_type in self.id_streams:
+            return record_id.partition(":")[0]
         return record_type
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:

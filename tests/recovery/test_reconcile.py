@@ -138,7 +138,7 @@ class TestSilence:
         for ago in range(0, 56, 7):
             vendors.sleep(ago)
         connection = settle(vendors)
-        found = streams.streams_of(connection.id, now=vendors.now())
+        found = streams.streams_of(connection, now=vendors.now())
         gaps = {one.name: one.usual_gap for one in found}
         assert gaps == {
             "daily_sleep": timedelta(days=1),
@@ -152,7 +152,7 @@ class TestSilence:
         for ago in range(20, 25):
             vendors.score(ago)
         connection = settle(vendors)
-        (one,) = streams.streams_of(connection.id, now=vendors.now())
+        (one,) = streams.streams_of(connection, now=vendors.now())
         assert one.usual_gap is None
         assert not one.is_quiet(now=vendors.now() + timedelta(days=100))
 
@@ -260,7 +260,7 @@ class TestSilence:
         assert not BiometricEvent.objects.filter(
             record_type="sleep", local_date__isnull=False
         ).exists()
-        found = streams.streams_of(connection.id, now=vendors.now())
+        found = streams.streams_of(connection, now=vendors.now())
         quiet = {one.name for one in found if one.is_quiet(now=vendors.now())}
         assert quiet == {"sleep", "cycle", "recovery"}
 
@@ -278,7 +278,7 @@ class TestSilence:
             }
             vendors.put("oura", "sleep", day, day, body)
         connection = settle(vendors)
-        (one,) = streams.streams_of(connection.id, now=vendors.now())
+        (one,) = streams.streams_of(connection, now=vendors.now())
         assert one.usual_gap == timedelta(days=1)
 
     def test_of_an_ended_connection_nothing_is_expected(self, vendors: Vendors) -> None:

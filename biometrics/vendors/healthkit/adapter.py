@@ -40,7 +40,7 @@ from biometrics.vendors.healthkit.auto_export import read_export
 from biometrics.vendors.healthkit.coverage import COVERAGE
 from biometrics.vendors.healthkit.harvest import Harvest
 from biometrics.vendors.healthkit.night import HealthKitNights
-from biometrics.vendors.healthkit.records import SAMPLES, metric_of, records_of
+from biometrics.vendors.healthkit.records import SAMPLES, records_of
 from biometrics.vendors.healthkit.sdk import read_sync
 
 _SYNC = "sync"
@@ -65,6 +65,8 @@ class HealthKit(VendorAdapter):
     coverage: ClassVar[tuple[Covered, ...]] = COVERAGE
     event_types: ClassVar[frozenset[str]] = frozenset({_SYNC, _EXPORT})
     night_pieces: ClassVar[NightPieces | None] = HealthKitNights()
+    # Each metric is permitted, measured and sent by itself.
+    id_streams: ClassVar[frozenset[str]] = frozenset({SAMPLES})
     personal_tokens: ClassVar[bool] = True
     # https://github.com/the-momentum/open-wearables: unchanged but for the host.
     token_routes: ClassVar[TokenRoutes | None] = TokenRoutes(
@@ -130,10 +132,6 @@ class HealthKit(VendorAdapter):
             dedupe_key=f"{account_id}:{digest}",
             ignored=_NOTHING if is_empty else None,
         )
-
-    def stream_of(self, record_type: str, *, record_id: str) -> str:
-        """Return the metric of samples: each is permitted, measured and sent by itself."""
-        return metric_of(record_id) if record_type == SAMPLES else record_type
 
     def answer_extras(
         self, *, status: int, delivery_id: str, account_id: str

@@ -16,12 +16,8 @@ from biometrics.vendors.healthkit.night import asleep_facts
 from biometrics.vendors.healthkit.points import Points
 from biometrics.vendors.healthkit.sleep import Session, main_sleeps, sessions_of
 
+# A record of them has an id that begins with its metric.
 SAMPLES = "samples"
-
-
-def metric_of(record_id: str) -> str:
-    """Return the metric that the id of a record of samples begins with."""
-    return record_id.partition(":")[0]
 
 
 def records_of(harvest: Harvest) -> tuple[Record, ...]:
