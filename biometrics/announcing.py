@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
@@ -15,6 +15,7 @@ from biometrics.messages import NewMessage
 from biometrics.normalise.revisions import Judged, Ruling
 from biometrics.publishing.envelope import (
     alert_message,
+    change_id,
     connection_message,
     event_messages,
 )
@@ -63,7 +64,7 @@ class Announcer:
         return [
             connection_message(
                 change=applied.change,
-                change_id=uuid5(delivery.public_id, f"connection {number}"),
+                change_id=change_id(delivery.public_id, number),
                 subject=applied.subject,
                 vendor=item.adapter.slug,
                 topic=item.adapter.topic,

@@ -26,6 +26,7 @@ from biometrics.admin.base import (
     moment,
     once,
     pretty,
+    trail_link,
 )
 from biometrics.admin.hrv_chart import around
 from biometrics.admin.hrv_evidence import evidence_of
@@ -36,6 +37,7 @@ from biometrics.admin.reveal import is_revealed
 from biometrics.alerts import staff
 from biometrics.models import HrvAlert, HrvNight
 from biometrics.models.hrv import AlertStatus, Feedback, Severity
+from biometrics.tracing import deliveries_of
 
 _SEVERITY = {
     Severity.CRITICAL: "danger",
@@ -84,6 +86,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         "raised",
         "revision",
         "acknowledged",
+        "came_from",
         "its_night",
         "its_messages",
         "all_evidence",
@@ -207,6 +210,12 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     def its_night(self, row: HrvAlert) -> SafeString | str:
         """Link to the night that was judged."""
         return link(row.hrv_night)
+
+    @display(description="From deliveries")
+    @once
+    def came_from(self, row: HrvAlert) -> SafeString | str:
+        """Link to the deliveries that led to it, whose pages tell their whole way."""
+        return bullets([trail_link(one) for one in deliveries_of(row)])
 
     @display(description="Messages")
     @once

@@ -147,6 +147,11 @@ def link(target: Model | None, text: object = None) -> SafeString | str:
     )
 
 
+def trail_link(delivery: Model | None) -> SafeString | str:
+    """Return a link to the page that tells a delivery's whole way, and says so."""
+    return link(delivery, None if delivery is None else f"{delivery}: its whole way")
+
+
 def list_link(model: type[Model], text: object, **query: object) -> SafeString:
     """Return a link to a filtered list."""
     opts = model._meta  # noqa: SLF001

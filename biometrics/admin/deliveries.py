@@ -31,13 +31,18 @@ from biometrics.admin.base import (
 from biometrics.admin.filters import ErrorCodeFilter, UtcRangeFilter, VendorFilter
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import HidingAdmin
-from biometrics.admin.trail import curl, trail_of
-from biometrics.models import OutboxMessage, VendorConnection, WebhookDelivery
+from biometrics.admin.trail import Trail, curl, trail_of
+from biometrics.admin.trail_verbs import verbs
+from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.replay import runs
 from biometrics.replay.comparing import Preview
 from biometrics.replay.selection import Selection
 from biometrics.search import deliveries_named
+from biometrics.tracing import person_of
+
+# The trail above the fields has them all.
+_LISTED = 50
 
 _LABELS = {
     DeliveryStatus.PENDING: "info",
@@ -135,15 +140,18 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         self, request: HttpRequest, row: WebhookDelivery
     ) -> dict[str, Any]:
         """Put the delivery's way, from receipt to Kafka, before its fields."""
-        return {"trail": trail_of(row)}
+        trail = self.trail(row)
+        return {"trail": trail, "verbs": verbs(request, trail.found)}
+
+    @once
+    def trail(self, row: WebhookDelivery) -> Trail:
+        """Return its way, with all that became of it."""
+        return trail_of(row)
 
     @once
     def whom(self, row: WebhookDelivery) -> UUID:
-        """Return the account's person, or the delivery itself while it has none."""
-        subject = VendorConnection.objects.filter(
-            vendor=row.vendor, account_id=row.account_id
-        ).values_list("subject_id", flat=True)
-        return subject.first() or row.public_id
+        """Return the person of whom it speaks, itself where that is not certain."""
+        return person_of(row) or row.public_id
 
     @display(description="Received (UTC)", ordering="id")
     def received(self, row: WebhookDelivery) -> SafeString | str:
@@ -173,18 +181,17 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         return f"{row.error_code}: {row.error}"
 
     @display(description="Events")
-    @once
     def its_events(self, row: WebhookDelivery) -> SafeString | str:
         """Link to what it said."""
-        events = first(row.events.order_by("created_at"))
-        return bullets([link(event) for event in events])
+        return bullets(
+            [link(event) for event in self.trail(row).found.events[:_LISTED]]
+        )
 
     @display(description="Messages")
-    @once
     def its_messages(self, row: WebhookDelivery) -> SafeString | str:
         """Link to what was handed to Kafka because of it."""
-        rows = OutboxMessage.objects.filter(event__delivery=row).order_by("id")
-        return bullets([link(m, f"{m.event_type}: {m.status}") for m in first(rows)])
+        rows = self.trail(row).found.messages[:_LISTED]
+        return bullets([link(m, f"{m.event_type}: {m.status}") for m in rows])
 
     @display(description="Headers kept")
     @once

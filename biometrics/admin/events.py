@@ -19,6 +19,7 @@ from biometrics.admin.base import (
     moment,
     once,
     pretty,
+    trail_link,
 )
 from biometrics.admin.filters import MetricFilter, UtcRangeFilter, VendorFilter
 from biometrics.admin.reveal import HidingAdmin
@@ -97,7 +98,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
     @once
     def came_from(self, row: BiometricEvent) -> SafeString | str:
         """Link to the delivery."""
-        return link(row.delivery)
+        return trail_link(row.delivery)
 
     @display(description="Revision of (UTC)")
     def revision(self, row: BiometricEvent) -> SafeString | str:
@@ -169,6 +170,7 @@ class ReadingAdmin(HidingAdmin[Reading]):
         "local_date",
         "record_type",
         "record_id",
+        "came_from",
         "its_event",
         "others",
     )
@@ -206,6 +208,12 @@ class ReadingAdmin(HidingAdmin[Reading]):
     def ends(self, row: Reading) -> SafeString | str:
         """Show the end."""
         return moment(row.end)
+
+    @display(description="From delivery")
+    @once
+    def came_from(self, row: Reading) -> SafeString | str:
+        """Link to the delivery, whose page tells its whole way."""
+        return trail_link(row.event.delivery)
 
     @display(description="From event")
     @once

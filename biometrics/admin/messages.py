@@ -18,6 +18,7 @@ from biometrics.admin.base import (
     once,
     pretty,
     pretty_bytes,
+    trail_link,
 )
 from biometrics.admin.filters import PublishedFilter
 from biometrics.admin.reveal import HidingAdmin
@@ -28,6 +29,7 @@ from biometrics.models import (
     Subject,
 )
 from biometrics.models.outbox import BatchState, MessageStatus
+from biometrics.tracing import delivery_of
 
 _LABELS = {
     MessageStatus.PENDING: "info",
@@ -61,6 +63,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
         "event_type",
         "priority",
         "person",
+        "came_from",
         "its_event",
         "its_alert",
         "created",
@@ -107,6 +110,12 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
         """Link to the person whose id is the key."""
         subject = Subject.objects.filter(pk=row.subject).first()
         return link(subject) if subject else str(row.subject)
+
+    @display(description="From delivery")
+    @once
+    def came_from(self, row: OutboxMessage) -> SafeString | str:
+        """Link to the delivery that led to it, whose page tells its whole way."""
+        return trail_link(delivery_of(row))
 
     @display(description="From event")
     @once

@@ -17,6 +17,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from biometrics import mending, nudges, outbox, parked
+from biometrics.admin.base import safe_next
 from biometrics.admin.parked_cards import (
     CHANGE,
     delivery_card,
@@ -119,7 +120,7 @@ def act(
         "count": rows.count(),
         "most": _MOST if kind == "queues" else None,
         "form": form,
-        "back": reverse("admin:biometrics_parked"),
+        "back": _back(request),
     }
     return TemplateResponse(request, "admin/biometrics/parked_verb.html", context)
 
@@ -187,7 +188,7 @@ def _done(
 ) -> HttpResponse:
     if kind == "queues":
         messages.info(request, act_on_queues(request, rows, verb=verb, reason=reason))
-        return HttpResponseRedirect(reverse("admin:biometrics_parked"))
+        return HttpResponseRedirect(_back(request))
     signed: dict[str, Any] = {
         "actor": request.user.get_username(),
         "reason": reason,
@@ -196,11 +197,16 @@ def _done(
     if verb == "skip":
         count = parked.skip_deliveries(rows, **signed)
         messages.success(request, f"{plural(count, 'delivery', 'deliveries')} skipped.")
-        return HttpResponseRedirect(reverse("admin:biometrics_parked"))
+        return HttpResponseRedirect(_back(request))
     run = runs.begin(_selection(request, rows), **signed)
     return HttpResponseRedirect(
         reverse("admin:biometrics_replayrun_change", args=[run.pk])
     )
+
+
+def _back(request: HttpRequest) -> str:
+    """Return the page that led here, where it said so."""
+    return safe_next(request, default=reverse("admin:biometrics_parked"))
 
 
 def _selection(request: HttpRequest, rows: QuerySet[WebhookDelivery]) -> Selection:

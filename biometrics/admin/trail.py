@@ -9,32 +9,36 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from django.conf import settings
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from biometrics import reasons
-from biometrics.admin.base import link
+from biometrics import reasons, tracing
+from biometrics.admin.base import link, list_link
 from biometrics.models import (
     BiometricEvent,
-    DeliveryDocument,
-    HrvAlert,
     OutboxMessage,
     ParkedQueue,
+    Reading,
     WebhookDelivery,
 )
+from biometrics.models.events import EventStatus
 from biometrics.models.intake import DUE_DELIVERY, DeliveryOrigin, DeliveryStatus
 from biometrics.models.outbox import MessageStatus
+from biometrics.tracing import Found
 
-# A page shows this many of each; the counts are of all that were loaded.
-_MOST = 200
+# Links beside an event; the list of its record has the others.
+_READINGS = 12
 _AN_HOUR_MS = 3_600_000
+_DUE = (DeliveryStatus.PENDING, DeliveryStatus.RETRYING)
+_NEVER_READ = (DeliveryStatus.IGNORED, DeliveryStatus.ERASED)
+_NOT_YET = "Stored, not yet worked on"
+_STAYS = "though it was read before, and what it said then stays"
 
 _AT_REST = {
     DeliveryStatus.IGNORED: "Kept, and ignored on purpose: {error}",
     DeliveryStatus.ERASED: "Erased with its person: nothing of it is left.",
-    DeliveryStatus.UNLINKED: "Waits for its account: connect {account} to a person, "
-    "then it goes on by itself.",
-    DeliveryStatus.PARKED: "Parked, nothing of it was published. Why: {why} {error} "
-    "Next: {next_step}",
+    DeliveryStatus.UNLINKED: "Waits for its account {account}. {error}",
+    DeliveryStatus.PARKED: "Parked, {fate}. Why: {why} {error} Next: {next_step}",
 }
 
 
@@ -51,39 +55,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """The answer in words, then the steps."""
+    """The answer in words, then the steps, and the rows of which they tell."""
 
     sentence: str
     steps: Sequence[Step]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    delivery: WebhookDelivery
-    documents: Sequence[DeliveryDocument]
-    events: Sequence[BiometricEvent]
-    alerts: Sequence[HrvAlert]
-    messages: Sequence[OutboxMessage]
+    found: Found
 
 
 def trail_of(delivery: WebhookDelivery) -> Trail:
-    """Collect the whole way of one delivery in a fixed number of queries."""
-    events = list(delivery.events.order_by("created_at")[:_MOST])
-    ids = [event.pk for event in events]
-    found = _Found(
-        delivery=delivery,
-        documents=list(delivery.documents.order_by("id")[:_MOST]),
-        events=events,
-        alerts=list(
-            HrvAlert.objects.filter(hrv_night__event__in=ids)
-            .select_related("subject")
-            .order_by("raised_at")[:_MOST]
-        ),
-        messages=list(
-            OutboxMessage.objects.filter(event__in=ids).order_by("id")[:_MOST]
-        ),
-    )
-    return Trail(sentence=_sentence(found), steps=_marked(found))
+    """Tell the whole way of one delivery, in a fixed number of queries."""
+    found = tracing.found_of(delivery)
+    return Trail(sentence=_sentence(found), steps=_marked(found), found=found)
 
 
 def curl(delivery: WebhookDelivery) -> str:
@@ -97,7 +79,7 @@ def curl(delivery: WebhookDelivery) -> str:
     return shlex.join([*words, "--data-binary", body])
 
 
-def _sentence(found: _Found) -> str:
+def _sentence(found: Found) -> str:
     delivery = found.delivery
     if delivery.status in _AT_REST:
         reason = reasons.of_delivery(delivery.error_code)
@@ -105,7 +87,8 @@ def _sentence(found: _Found) -> str:
             why=reason.why,
             next_step=reason.next_step,
             error=delivery.error or delivery.error_code or "no reason was kept.",
-            account=delivery.account_id or "it",
+            account=delivery.account_id or "(none)",
+            fate=_STAYS if found.messages else "nothing of it was published",
         )
     if delivery.status == DeliveryStatus.RETRYING:
         return (
@@ -113,19 +96,24 @@ def _sentence(found: _Found) -> str:
             f"Last problem: {delivery.error}"
         )
     if delivery.status == DeliveryStatus.PENDING:
-        before = WebhookDelivery.objects.filter(
-            DUE_DELIVERY, shard=delivery.shard, pk__lt=delivery.pk
-        ).count()
-        return (
-            f"Stored, not yet worked on: {before} deliveries of shard "
-            f"{delivery.shard} are before it."
-        )
+        return _waiting(found)
     return _of_messages(found)
 
 
-def _of_messages(found: _Found) -> str:
-    told = f"{_count(found.events, 'event')}, {_count(found.alerts, 'alert')}"
+def _waiting(found: Found) -> str:
+    delivery = found.delivery
+    before = WebhookDelivery.objects.filter(
+        DUE_DELIVERY, shard=delivery.shard, pk__lt=delivery.pk
+    ).count()
+    waits = "Read before, now to be read again" if found.events else _NOT_YET
+    return f"{waits}: {before} deliveries of shard {delivery.shard} are before it."
+
+
+def _of_messages(found: Found) -> str:
+    told = _told(found)
     if not found.messages:
+        if any(event.status != EventStatus.STALE for event in found.events):
+            return f"Understood: {told}, but no message tells of it: see the ledger."
         return f"Understood: {told}. It said nothing new, so nothing was published."
     statuses = {message.status for message in found.messages}
     if MessageStatus.PARKED in statuses:
@@ -135,12 +123,36 @@ def _of_messages(found: _Found) -> str:
     if statuses != {MessageStatus.PUBLISHED}:
         waiting = sum(m.status != MessageStatus.PUBLISHED for m in found.messages)
         return f"Understood: {told}. {_plural(waiting, 'message')} on the way to Kafka."
-    last = max(m.published_at for m in found.messages if m.published_at is not None)
+    return _of_published(found, told)
+
+
+def _of_published(found: Found, told: str) -> str:
+    """Tell how long it took when it was read first; what a replay added came later."""
+    began = min(message.created_at for message in found.messages)
+    first = [m for m in found.messages if m.created_at == began]
+    last = max(m.published_at for m in first if m.published_at is not None)
     took = _words(last - found.delivery.received_at)
-    return f"Published in {took}: {told}, {_count(found.messages, 'record')}."
+    later = len(found.messages) - len(first)
+    added = (
+        f" {_plural(later, 'record')} of them when it was read again." if later else ""
+    )
+    return f"Published in {took}: {told}, {_count(found.messages, 'record')}.{added}"
 
 
-def _parked(found: _Found) -> str:
+def _told(found: Found) -> str:
+    """Count what it said; a connection's news says nothing else."""
+    parts = [
+        _count(found.events, "event"),
+        _count(found.readings, "reading"),
+        _count(found.alerts, "alert"),
+    ]
+    changes = sum(m.event_id is None and m.alert_id is None for m in found.messages)
+    if changes:
+        parts.append(_plural(changes, "change") + " of the connection")
+    return ", ".join(parts)
+
+
+def _parked(found: Found) -> str:
     held = [m for m in found.messages if m.status == MessageStatus.PARKED]
     queue = ParkedQueue.objects.filter(subject=held[0].subject).first()
     if queue is None:
@@ -149,7 +161,7 @@ def _parked(found: _Found) -> str:
     return f"{reason.why} {queue.reason} Next: {reason.next_step}"
 
 
-def _marked(found: _Found) -> list[Step]:
+def _marked(found: Found) -> list[Step]:
     """Return the steps, the one that took longest marked."""
     steps = [_received(found.delivery), *_later(found)]
     steps.sort(
@@ -189,8 +201,8 @@ def _received(delivery: WebhookDelivery) -> Step:
     )
 
 
-def _later(found: _Found) -> list[Step]:
-    delivery, events = found.delivery, found.events
+def _later(found: Found) -> list[Step]:
+    delivery = found.delivery
     steps = [
         Step(
             title="Document fetched from the vendor",
@@ -199,17 +211,11 @@ def _later(found: _Found) -> list[Step]:
         )
         for document in found.documents
     ]
-    if delivery.status in {DeliveryStatus.IGNORED, DeliveryStatus.ERASED}:
+    if delivery.status in _NEVER_READ and not found.messages:
         return steps
-    is_parked = delivery.status == DeliveryStatus.PARKED
-    is_done = delivery.status == DeliveryStatus.PROCESSED
-    steps.append(
-        Step(
-            title="Parked" if is_parked else "Normalised" if is_done else "Normalise",
-            at=delivery.processed_at if is_parked or is_done else None,
-            details=[link(event) for event in events],
-        )
-    )
+    steps.append(_read(found))
+    if (again := _read_again(found)) is not None:
+        steps.append(again)
     if found.alerts:
         steps.append(
             Step(
@@ -218,16 +224,59 @@ def _later(found: _Found) -> list[Step]:
                 details=[link(a, f"{a.severity} {a.night}") for a in found.alerts],
             )
         )
-    if is_done:
-        return [*steps, *_published(found.messages)]
-    return steps
+    return [*steps, *_published(found.messages)]
 
 
-def _judged_at(found: _Found) -> datetime | None:
+def _read(found: Found) -> Step:
+    """Return when it was read first: a replay moves the delivery's own time."""
+    delivery = found.delivery
+    details = [_event(event, found.readings) for event in found.events]
+    if found.messages:
+        began = min(message.created_at for message in found.messages)
+        return Step(title="Normalised", at=began, details=details)
+    if delivery.status == DeliveryStatus.PARKED:
+        # Intake parks what it cannot read, and no worker ever sees it.
+        at = delivery.processed_at or delivery.received_at
+        return Step(title="Parked", at=at, details=details)
+    if delivery.status == DeliveryStatus.PROCESSED:
+        return Step(title="Normalised", at=delivery.processed_at, details=details)
+    return Step(title="Normalise", at=None, details=details)
+
+
+def _read_again(found: Found) -> Step | None:
+    """Return what became of it when it was read another time, None where it was not."""
+    delivery, messages = found.delivery, found.messages
+    if not messages:
+        return None
+    if delivery.status in _DUE:
+        return Step(title="Normalise again", at=None)
+    began = min(message.created_at for message in messages)
+    if delivery.processed_at is None or delivery.processed_at <= began:
+        return None
+    is_parked = delivery.status == DeliveryStatus.PARKED
+    title = "Parked when read again" if is_parked else "Read again"
+    return Step(title=title, at=delivery.processed_at)
+
+
+def _event(event: BiometricEvent, readings: Sequence[Reading]) -> SafeString:
+    """Link an event and the values that hold because of it; no value is named."""
+    mine = [one for one in readings if one.event_id == event.pk]
+    links = [link(one, one.metric) for one in mine[:_READINGS]]
+    if len(mine) > _READINGS:
+        links.append(list_link(Reading, f"all {len(mine)}", q=event.record_id))
+    joined = format_html_join(", ", "{}", ((one,) for one in links))
+    return format_html("{}{}{}", link(event), ": " if links else "", joined)
+
+
+def _judged_at(found: Found) -> datetime | None:
     """Return when it led to an alert; an older alert was only judged again by it."""
+    if found.told:
+        return min(message.created_at for message in found.told)
+    delivery = found.delivery
     raised = found.alerts[0].raised_at
-    is_its_own = raised >= found.delivery.received_at
-    return raised if is_its_own else found.delivery.processed_at
+    ends = delivery.processed_at or raised
+    is_its_own = delivery.received_at <= raised <= ends
+    return raised if is_its_own else delivery.processed_at
 
 
 def _published(messages: Sequence[OutboxMessage]) -> list[Step]:
@@ -277,7 +326,9 @@ def _words(took: timedelta) -> str:
 
 
 def _count(rows: Sequence[object], word: str) -> str:
-    return _plural(len(rows), word)
+    """Count what was loaded, and say where there is more."""
+    is_cut = len(rows) >= tracing.MOST
+    return f"{len(rows)} or more {word}s" if is_cut else _plural(len(rows), word)
 
 
 def _plural(number: int, word: str) -> str:

@@ -153,6 +153,11 @@ def alert_message(
     )
 
 
+def change_id(delivery: UUID, number: int) -> UUID:
+    """Return the record id of the change of a connection that a delivery told as nth."""
+    return uuid5(delivery, f"connection {number}")
+
+
 def connection_message(
     *,
     change: ConnectionKind,

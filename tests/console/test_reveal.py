@@ -11,7 +11,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from biometrics.models import AuditEntry, WebhookDelivery
+from biometrics.linking import relink
+from biometrics.models import AuditEntry, Subject, WebhookDelivery
 from tests.console.revealing import reveal
 from tests.console.test_pages import list_url, page_url
 
@@ -141,11 +142,35 @@ def test_losing_the_right_hides_the_values_at_once(planted: SimpleNamespace) -> 
 def test_a_delivery_of_nobody_is_revealed_for_itself(
     admin_client: Client, planted: SimpleNamespace
 ) -> None:
+    planted.biometricevent.delete()
     WebhookDelivery.objects.update(account_id="unknown")
     assert VALUES["webhookdelivery"] not in shown(
         admin_client, planted, "webhookdelivery"
     )
     reveal(admin_client, planted.webhookdelivery.public_id)
+    assert VALUES["webhookdelivery"] in shown(admin_client, planted, "webhookdelivery")
+
+
+@pytest.mark.parametrize("has_spoken", [True, False])
+def test_what_came_before_a_relink_is_not_the_new_persons(
+    admin_client: Client, planted: SimpleNamespace, *, has_spoken: bool
+) -> None:
+    if not has_spoken:
+        planted.biometricevent.delete()
+    kim = Subject.objects.create(label="Kim")
+    relink(
+        connection_id=planted.vendorconnection.pk,
+        subject=kim,
+        actor="ops",
+        reason="the watch was passed on",
+        now=timezone.now(),
+    )
+    reveal(admin_client, kim.pk)
+    page = shown(admin_client, planted, "webhookdelivery")
+    assert VALUES["webhookdelivery"] not in page
+    whose = planted.subject.pk if has_spoken else planted.webhookdelivery.public_id
+    assert f"/subject/reveal/{whose}/" in page
+    reveal(admin_client, whose)
     assert VALUES["webhookdelivery"] in shown(admin_client, planted, "webhookdelivery")
 
 

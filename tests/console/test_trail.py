@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.urls import reverse
 
 from biometrics.admin.trail import Trail, curl, trail_of
-from biometrics.models import OutboxMessage, ParkedQueue, WebhookDelivery
+from biometrics.models import (
+    BiometricEvent,
+    OutboxMessage,
+    ParkedQueue,
+    WebhookDelivery,
+)
 from tests.console.conftest import NOW
 from tests.console.revealing import reveal
 from tests.console.test_pages import page_url
@@ -37,7 +46,9 @@ def published(world: SimpleNamespace) -> SimpleNamespace:
     world.webhookdelivery.documents.all().delete()
     world.hrvalert.raised_at = done
     world.hrvalert.save()
-    OutboxMessage.objects.update(published_at=NOW + timedelta(milliseconds=310))
+    OutboxMessage.objects.update(
+        created_at=done, published_at=NOW + timedelta(milliseconds=310)
+    )
     world.webhookdelivery.refresh_from_db()
     return world
 
@@ -46,7 +57,9 @@ def test_a_published_delivery_tells_how_long_it_took(
     published: SimpleNamespace,
 ) -> None:
     trail = trail_of(published.webhookdelivery)
-    assert trail.sentence == "Published in 310 ms: 1 event, 1 alert, 1 record."
+    assert trail.sentence == (
+        "Published in 310 ms: 1 event, 1 reading, 1 alert, 1 record."
+    )
     assert titles(trail) == [
         "Received, proven and stored before the 2xx",
         "Normalised",
@@ -86,8 +99,19 @@ def test_its_page_links_the_whole_way(
     url = page_url("webhookdelivery", published.webhookdelivery.pk)
     text = admin_client.get(url).content.decode()
     assert "Published in 310 ms" in text
-    for model in ("biometricevent", "hrvalert", "outboxmessage"):
+    for model in ("biometricevent", "reading", "hrvalert", "outboxmessage"):
         assert page_url(model, getattr(published, model).pk) in text
+
+
+@pytest.mark.parametrize(
+    "model", ["biometricevent", "reading", "hrvalert", "outboxmessage"]
+)
+def test_what_became_of_it_leads_back_to_its_trail(
+    admin_client: Client, world: SimpleNamespace, model: str
+) -> None:
+    page = admin_client.get(page_url(model, getattr(world, model).pk)).content.decode()
+    there = page_url("webhookdelivery", world.webhookdelivery.pk)
+    assert re.search(rf'href="{there}">[^<]*: its whole way<', page)
 
 
 def test_a_waiting_delivery_tells_what_is_before_it(world: SimpleNamespace) -> None:
@@ -100,6 +124,7 @@ def test_a_waiting_delivery_tells_what_is_before_it(world: SimpleNamespace) -> N
         received_at=NOW,
     )
     WebhookDelivery.objects.filter(pk=first.pk).update(status="pending")
+    later.refresh_from_db()
     trail = trail_of(later)
     assert trail.sentence == (
         "Stored, not yet worked on: 1 deliveries of shard 3 are before it."
@@ -108,13 +133,55 @@ def test_a_waiting_delivery_tells_what_is_before_it(world: SimpleNamespace) -> N
     assert trail.steps[-1].since == "ahead"
 
 
-def test_a_parked_delivery_says_why_and_what_next(world: SimpleNamespace) -> None:
+@pytest.fixture
+def unread(world: SimpleNamespace) -> SimpleNamespace:
+    """Take everything away that the delivery said."""
+    OutboxMessage.objects.all().delete()
+    world.biometricevent.delete()
+    world.hrvalert.delete()
+    return world
+
+
+def test_a_parked_delivery_says_why_and_what_next(unread: SimpleNamespace) -> None:
+    world = unread
     trail = follow(world, status="parked", processed_at=NOW + timedelta(seconds=2))
     assert "data: not a list" in trail.sentence
     assert "A field is missing or of another kind" in trail.sentence
     assert "Next: Mend the vendor's mapping" in trail.sentence
+    assert "nothing of it was published" in trail.sentence
     assert "Parked" in titles(trail)
     assert "Publish" not in titles(trail)
+
+
+def test_what_intake_parked_is_not_ahead(unread: SimpleNamespace) -> None:
+    trail = follow(unread, status="parked", error_code="malformed", processed_at=None)
+    (parked,) = [step for step in trail.steps if step.title == "Parked"]
+    assert (parked.at, parked.since) == (NOW, "+0 ms")
+
+
+def test_parked_when_read_again_it_does_not_deny_what_was_published(
+    published: SimpleNamespace,
+) -> None:
+    trail = follow(
+        published,
+        status="parked",
+        error_code="unreadable",
+        processed_at=NOW + timedelta(days=1),
+    )
+    assert "nothing of it was published" not in trail.sentence
+    assert titles(trail)[-2:] == ["Published", "Parked when read again"]
+
+
+def test_a_replay_does_not_move_what_happened(published: SimpleNamespace) -> None:
+    trail = follow(published, processed_at=NOW + timedelta(days=1))
+    assert trail.sentence.startswith("Published in 310 ms")
+    assert [step.since for step in trail.steps] == [
+        *("+0 ms", "+140 ms", "+140 ms", "+310 ms", "+24.0 h"),
+    ]
+    assert titles(trail)[-1] == "Read again"
+    trail = follow(published, status="pending")
+    assert trail.sentence.startswith("Read before, now to be read again: 0 deliveries")
+    assert (titles(trail)[-1], trail.steps[-1].at) == ("Normalise again", None)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +191,10 @@ def test_a_parked_delivery_says_why_and_what_next(world: SimpleNamespace) -> Non
             {"status": "ignored", "error": "Workouts are not read."},
             "ignored on purpose",
         ),
-        ({"status": "unlinked"}, "connect terra-user-1 to a person"),
+        (
+            {"status": "unlinked", "error": "Its account is not connected."},
+            "Waits for its account terra-user-1. Its account is not connected.",
+        ),
         ({"status": "erased"}, "nothing of it is left"),
         ({"status": "retrying", "attempts": 3, "error": "429"}, "Tried 3 times"),
     ],
@@ -152,7 +222,10 @@ def test_a_parked_queue_is_named_with_its_reason(published: SimpleNamespace) -> 
 def test_a_delivery_that_said_nothing_new_is_no_loss(
     published: SimpleNamespace,
 ) -> None:
-    OutboxMessage.objects.update(event=None)
+    OutboxMessage.objects.all().delete()
+    trail = trail_of(published.webhookdelivery)
+    assert "no message tells of it: see the ledger" in trail.sentence
+    BiometricEvent.objects.update(status="stale")
     trail = trail_of(published.webhookdelivery)
     assert "It said nothing new" in trail.sentence
 
@@ -160,7 +233,7 @@ def test_a_delivery_that_said_nothing_new_is_no_loss(
 def test_its_queries_do_not_grow_with_it(
     published: SimpleNamespace, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         trail_of(published.webhookdelivery)
 
 
@@ -175,3 +248,83 @@ def test_it_can_be_copied_as_a_command_once_revealed(
     assert command.startswith("curl -X POST http")
     assert "/webhooks/terra -H 'content-type: application/json'" in command
     assert "signature" not in command
+
+
+def acts(page: str) -> dict[str, str]:
+    """Return what the trail of a page offers to do, by its words."""
+    found = re.findall(r'<a class="console-answer" href="([^"]+)">([^<]+)</a>', page)
+    return {text: unescape(url) for url, text in found}
+
+
+class TestWhatCanBeDone:
+    def shown(self, client: Client, world: SimpleNamespace) -> dict[str, str]:
+        url = page_url("webhookdelivery", world.webhookdelivery.pk)
+        return acts(client.get(url).content.decode())
+
+    def test_a_parked_one_is_retried_or_skipped_from_its_page(
+        self, admin_client: Client, unread: SimpleNamespace
+    ) -> None:
+        offered = self.shown(admin_client, unread)
+        assert list(offered) == ["Retry", "Skip"]
+        asked = admin_client.get(offered["Skip"]).content.decode()
+        here = page_url("webhookdelivery", unread.webhookdelivery.pk)
+        assert f'href="{here}"' in asked
+        done = admin_client.post(offered["Skip"], {"reason": "of no worth"})
+        assert done["Location"] == here
+        unread.webhookdelivery.refresh_from_db()
+        assert unread.webhookdelivery.status == "ignored"
+        assert self.shown(admin_client, unread) == {}
+
+    def test_without_its_bytes_it_is_only_skipped(
+        self, admin_client: Client, unread: SimpleNamespace
+    ) -> None:
+        WebhookDelivery.objects.update(body=None)
+        assert list(self.shown(admin_client, unread)) == ["Skip"]
+
+    def test_a_parked_queue_is_seen_to_from_the_delivery(
+        self, admin_client: Client, published: SimpleNamespace
+    ) -> None:
+        OutboxMessage.objects.update(status="parked", published_at=None)
+        offered = self.shown(admin_client, published)
+        assert list(offered) == [
+            *("Fix the messages", "Retry the messages", "Skip the messages"),
+        ]
+        for url in offered.values():
+            assert "1 person" in admin_client.get(url).content.decode()
+
+    def test_an_account_without_a_person_leads_to_the_people(
+        self, admin_client: Client, unread: SimpleNamespace
+    ) -> None:
+        unread.vendorconnection.delete()
+        WebhookDelivery.objects.update(status="unlinked")
+        assert self.shown(admin_client, unread) == {
+            "Choose the person to connect": reverse(
+                "admin:biometrics_subject_changelist"
+            )
+        }
+        there = reverse("admin:biometrics_subject_connect", args=[unread.subject.pk])
+        WebhookDelivery.objects.update(reference=str(unread.subject.pk))
+        assert self.shown(admin_client, unread) == {"Connect the account again": there}
+
+    @pytest.mark.parametrize(
+        ("status", "code"), [("unlinked", "needs_reconnect"), ("parked", "refused")]
+    )
+    def test_a_consent_that_is_gone_leads_to_a_new_link(
+        self, admin_client: Client, unread: SimpleNamespace, status: str, code: str
+    ) -> None:
+        WebhookDelivery.objects.update(status=status, error_code=code)
+        url = self.shown(admin_client, unread)["Connect the account again"]
+        assert admin_client.get(url).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("role", "offered"),
+        [("viewer", []), ("clinician", []), ("operator", ["Retry", "Skip"])],
+    )
+    def test_nobody_is_offered_what_they_may_not_do(
+        self, unread: SimpleNamespace, role: str, offered: list[str]
+    ) -> None:
+        user = User.objects.create_user("one", password="x", is_staff=True)
+        user.groups.add(Group.objects.get(name=role))
+        client = Client()
+        client.force_login(user)
+        assert list(self.shown(client, unread)) == offered

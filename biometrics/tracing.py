@@ -1,0 +1,168 @@
+"""From a delivery to all that became of it, and back.
+
+Every lookup is a look into an index. Which messages are a delivery's own is not stored:
+those of its events name the event; an alert's message stands in the person's queue right
+behind the event that caused it, from the same transaction; the id of a connection's is
+made of the delivery's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+
+from biometrics.models import (
+    AuditEntry,
+    BiometricEvent,
+    DeliveryDocument,
+    HrvAlert,
+    OutboxMessage,
+    Reading,
+    VendorConnection,
+    WebhookDelivery,
+)
+from biometrics.publishing.envelope import change_id
+
+# So many rows of each kind are loaded.
+MOST = 200
+# Of one delivery: vendors tell one change of a connection at a time.
+_MOST_CHANGES = 8
+# Received at one and the same microsecond.
+_MOST_TWINS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What became of a delivery, each in its order; `told` are the alerts' messages."""
+
+    delivery: WebhookDelivery
+    documents: Sequence[DeliveryDocument]
+    events: Sequence[BiometricEvent]
+    readings: Sequence[Reading]
+    alerts: Sequence[HrvAlert]
+    messages: Sequence[OutboxMessage]
+
+    @property
+    def told(self) -> list[OutboxMessage]:
+        """Return the messages about alerts."""
+        return [one for one in self.messages if one.alert_id is not None]
+
+
+def found_of(delivery: WebhookDelivery) -> Found:
+    """Collect the whole way of one delivery in a fixed number of queries."""
+    said = delivery.events.defer("data", "problems")
+    events = list(said.order_by("created_at", "id")[:MOST])
+    ids = [event.pk for event in events]
+    told = _told_by(events)
+    messages = sorted([*_own(delivery, ids), *told], key=lambda message: message.pk)
+    return Found(
+        delivery=delivery,
+        documents=list(delivery.documents.defer("body").order_by("id")[:MOST]),
+        events=events,
+        readings=list(
+            Reading.objects.filter(event__in=ids).order_by("event", "metric")[:MOST]
+        ),
+        alerts=_alerts(ids, told),
+        messages=messages,
+    )
+
+
+def deliveries_of(alert: HrvAlert) -> list[WebhookDelivery]:
+    """Return what brought the alert's night, and what caused each of its messages."""
+    messages = with_cause(OutboxMessage.objects.filter(alert=alert))
+    causes = {cause for cause in messages.values_list("cause", flat=True) if cause}
+    if alert.hrv_night is not None and alert.hrv_night.event_id is not None:
+        causes.add(alert.hrv_night.event_id)
+    events = BiometricEvent.objects.filter(pk__in=causes)
+    rows = WebhookDelivery.objects.filter(pk__in=events.values("delivery"))
+    return list(rows.defer("body", "headers").order_by("id")[:MOST])
+
+
+def delivery_of(message: OutboxMessage) -> WebhookDelivery | None:
+    """Return the delivery that a message goes back to; None for what staff caused."""
+    if message.event is not None:
+        return message.event.delivery
+    if message.alert_id is not None:
+        row = with_cause(OutboxMessage.objects.filter(pk=message.pk)).get()
+        event = BiometricEvent.objects.filter(pk=row.cause).first()
+        return None if event is None else event.delivery
+    return _changed_by(message)
+
+
+def person_of(delivery: WebhookDelivery) -> UUID | None:
+    """Return whom a delivery speaks of; None where that is not known for certain.
+
+    What it said is the person's to whom its account was linked then. Until it has said
+    anything that is the account's person, unless staff linked the account to another one
+    since: what came before is not theirs.
+    """
+    people = set(delivery.events.order_by().values_list("subject", flat=True)[:MOST])
+    if people:
+        return people.pop() if len(people) == 1 else None
+    connection = VendorConnection.objects.filter(
+        vendor=delivery.vendor, account_id=delivery.account_id
+    ).first()
+    if connection is None:
+        return None
+    relinked = AuditEntry.objects.filter(
+        target=f"connection {connection.pk}",
+        verb="connection.relink",
+        at__gte=delivery.received_at,
+    )
+    return None if relinked.exists() else connection.subject_id
+
+
+def with_cause(rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
+    """Add to alerts' messages the id of the event that caused each, as `cause`."""
+    before = OutboxMessage.objects.filter(
+        subject=OuterRef("subject"),
+        created_at=OuterRef("created_at"),
+        pk__lt=OuterRef("pk"),
+        event__isnull=False,
+    )
+    return rows.annotate(cause=Subquery(before.order_by("-pk").values("event")[:1]))
+
+
+def _own(delivery: WebhookDelivery, events: Iterable[UUID]) -> list[OutboxMessage]:
+    """Return the messages of its events and of the connection that it changed."""
+    changes = [change_id(delivery.public_id, n) for n in range(_MOST_CHANGES)]
+    rows = OutboxMessage.objects.filter(Q(event__in=events) | Q(ce_id__in=changes))
+    return list(rows.defer("value", "headers").order_by("id")[:MOST])
+
+
+def _told_by(events: Sequence[BiometricEvent]) -> list[OutboxMessage]:
+    """Return the messages of alerts that these events caused."""
+    if not events:
+        return []
+    rows = OutboxMessage.objects.filter(
+        alert__subject__in={event.subject_id for event in events}, event=None
+    )
+    caused = with_cause(rows).filter(cause__in=[event.pk for event in events])
+    return list(caused.defer("value", "headers").order_by("id")[:MOST])
+
+
+def _alerts(events: Sequence[UUID], told: Sequence[OutboxMessage]) -> list[HrvAlert]:
+    """Return the alerts that rest on these events, or of which they caused a message."""
+    wanted = Q(hrv_night__event__in=events)
+    wanted |= Q(pk__in={message.alert_id for message in told})
+    rows = HrvAlert.objects.filter(wanted).select_related("subject")
+    return list(rows.defer("evidence").order_by("raised_at")[:MOST])
+
+
+def _changed_by(message: OutboxMessage) -> WebhookDelivery | None:
+    """Return the delivery that changed a connection: the message has its time."""
+    try:
+        at = datetime.fromisoformat(message.headers["ce_time"])
+    except (KeyError, ValueError):
+        return None
+    twins = WebhookDelivery.objects.filter(
+        received_at=at, vendor=message.headers.get("source", "")
+    )
+    for row in twins.defer("body", "headers").order_by("id")[:_MOST_TWINS]:
+        if message.ce_id in {change_id(row.public_id, n) for n in range(_MOST_CHANGES)}:
+            return row
+    return None
