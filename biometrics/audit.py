@@ -9,6 +9,9 @@ from typing import Any
 from biometrics.errors import BiometricsError
 from biometrics.models import AuditEntry
 
+# What stands for the reasons of what was done with an erased person's data.
+ERASED = "Erased with the person."
+
 
 class ReasonMissingError(BiometricsError):
     """An act without a reason is not done."""

@@ -44,7 +44,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=REASON_LENGTH,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Kept in the history beside your name. No personal data.",
+        help_text="Kept in the history beside your name. No personal data, no measured values.",
     )
 
 

@@ -59,7 +59,8 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
 
     nothing_yet = "No alerts: no night was far below its person's own usual range."
 
-    health_fields = ("all_evidence",)
+    # The codes name the limits that the value was below of; notes say what was found.
+    health_fields = ("rules", "found", "all_evidence")
     change_form_before_template = "admin/biometrics/hrv_alert.html"
 
     list_before_template = "admin/biometrics/inbox.html"
@@ -86,6 +87,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         "raised",
         "revision",
         "acknowledged",
+        "found",
         "came_from",
         "its_night",
         "its_messages",
@@ -197,13 +199,18 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
 
     @display(description="Acknowledged")
     def acknowledged(self, row: HrvAlert) -> str:
-        """Show by whom and why, also from before it was raised again."""
+        """Show by whom and as what, also from before it was raised again."""
         if not row.acknowledged_by:
             return NOTHING
-        said = f"{row.acknowledged_by}, {row.feedback or 'no answer'}: {row.note}"
+        said = f"{row.acknowledged_by}, {row.feedback or 'no answer'}"
         if row.acknowledged_at is None:
             return f"not since it was raised again. Before: {said}"
         return said
+
+    @display(description="What was found or done")
+    def found(self, row: HrvAlert) -> str:
+        """Show the note of whoever acknowledged it."""
+        return row.note or NOTHING
 
     @display(description="Night")
     @once

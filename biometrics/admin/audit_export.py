@@ -17,6 +17,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from biometrics import audit
+from biometrics.admin.audit_words import reason_in_lists
 from biometrics.admin.reasons import ReasonForm
 from biometrics.models import AuditEntry
 
@@ -73,7 +74,7 @@ def _file(rows: list[AuditEntry], *, now: datetime) -> HttpResponse:
     writer.writerow(_COLUMNS)
     for row in rows:
         detail = json.dumps(row.detail, ensure_ascii=False) if row.detail else ""
-        cells = (row.actor, row.verb, row.target, row.reason, detail)
+        cells = (row.actor, row.verb, row.target, reason_in_lists(row), detail)
         writer.writerow([row.at.isoformat(), *(_plain(cell) for cell in cells)])
     return answer
 

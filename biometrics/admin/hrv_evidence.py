@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ from biometrics.models import HrvAlert
 AnyRule: TypeAlias = Rule | AbsoluteRule | DropRule
 
 _NONE = NOTHING
+_LOW_NIGHT = "a night below the own usual"
 _UNITS = {
     "RHR": ("Resting heart rate", "bpm", 0),
     "RR": ("Breathing rate", "per minute", 1),
@@ -61,8 +62,13 @@ def evidence_of(alert: HrvAlert) -> Evidence:
     )
 
 
-def spoke(alert: HrvAlert, *, state: str | None) -> list[Spoke]:
-    """Say in words what each of an alert's reason codes means.
+def spoke(
+    alert: HrvAlert,
+    *,
+    state: str | None,
+    wording: Callable[[AnyRule], str] | None = None,
+) -> list[Spoke]:
+    """Say in words what each of an alert's reason codes means, by default `in_words`.
 
     Only the ruleset that the alert names may explain it; where its rules are not at
     hand any more the code alone is shown. The severity is the one that the rule was
@@ -74,7 +80,7 @@ def spoke(alert: HrvAlert, *, state: str | None) -> list[Spoke]:
     if named is not None:
         own: tuple[AnyRule, ...] = (*named.rules, *named.absolute, *named.drops)
         rules = {rule.code: rule for rule in own}
-    is_active = state == "ACTIVE"
+    is_active, wording = state == "ACTIVE", wording or in_words
     found = []
     for code in alert.reasons:
         rule = rules.get(code)
@@ -83,7 +89,7 @@ def spoke(alert: HrvAlert, *, state: str | None) -> list[Spoke]:
             found.append(Spoke(code=code, severity=_NONE, words=words))
             continue
         severity = allowed_severity(rule, is_active=is_active)
-        words = in_words(rule)
+        words = wording(rule)
         if severity != rule.severity and isinstance(rule, Rule):
             words += f"; no more than {severity} until the own baseline is known"
         found.append(Spoke(code=code, severity=severity, words=words))
@@ -115,6 +121,22 @@ def in_words(rule: AnyRule) -> str:
             f"on {rule.corroborated_nights} of them at {limit} or lower together with "
             "another signal"
         )
+    return ", ".join(parts)
+
+
+def without_numbers(rule: AnyRule) -> str:
+    """Return what has to be so, for lists: a limit would tell of the value below it."""
+    if isinstance(rule, AbsoluteRule):
+        return f"below a fixed limit ({_mode(rule.mode)})"
+    if isinstance(rule, DropRule):
+        return f"far below the own baseline ({_mode(rule.mode)})"
+    is_week = rule.feature == "z7"
+    low = "low on average over the last nights" if is_week else _LOW_NIGHT
+    parts = [low]
+    if rule.nights > 1:
+        parts.append("and not the only one lately")
+    if rule.corroborators or rule.corroborated_nights:
+        parts.append("with other signals that changed")
     return ", ".join(parts)
 
 

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from biometrics.admin.base import safe_next
-from biometrics.admin.hrv_evidence import spoke
+from biometrics.admin.hrv_evidence import spoke, without_numbers
 from biometrics.alerts import staff
 from biometrics.alerts.ruleset import RANK
 from biometrics.models import HrvAlert
@@ -66,8 +66,8 @@ def ordering(request: HttpRequest) -> tuple[object, ...]:
 
 
 def why(alert: HrvAlert, *, state: str | None) -> str:
-    """Return in one line why it was raised, the worst rule, without a measured value."""
-    rules = spoke(alert, state=state)
+    """Return in one line why it was raised, the worst rule, without a value or limit."""
+    rules = spoke(alert, state=state, wording=without_numbers)
     if not rules:
         return "No rule holds any more."
     more = f" (and {len(rules) - 1} more)" if len(rules) > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from uuid import UUID
 
 from django.contrib import admin
@@ -21,7 +22,7 @@ from biometrics.admin.base import (
     trail_link,
 )
 from biometrics.admin.filters import PublishedFilter
-from biometrics.admin.reveal import HidingAdmin
+from biometrics.admin.reveal import MASK, HidingAdmin
 from biometrics.models import (
     OutboxMessage,
     PublishBatch,
@@ -38,6 +39,8 @@ _LABELS = {
     MessageStatus.PARKED: "danger",
     MessageStatus.DEAD: "warning",
 }
+# Headers that say how the value was judged; the priority follows from the severity.
+_JUDGED = frozenset({"severity", "priority", "has_triggers", "triggers"})
 
 
 @admin.register(OutboxMessage)
@@ -45,6 +48,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     """One message to Kafka and where it stands."""
 
     health_fields = ("record_value",)
+    without_values = MappingProxyType({"record_headers": "other_headers"})
 
     list_display = ("created", "topic", "event_type", "state", "where")
     list_filter = (
@@ -140,6 +144,12 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     def record_headers(self, row: OutboxMessage) -> SafeString | str:
         """Show the record's headers."""
         return pretty(row.headers)
+
+    @display(description="Headers")
+    @once
+    def other_headers(self, row: OutboxMessage) -> SafeString | str:
+        """Show them without what the value was judged to be."""
+        return pretty({k: MASK if k in _JUDGED else v for k, v in row.headers.items()})
 
     @display(description="Value")
     @once

@@ -20,7 +20,10 @@ class ReasonForm(forms.Form):
     """The one thing that every verb asks."""
 
     reason = forms.CharField(
-        min_length=3, max_length=300, widget=UnfoldAdminTextInputWidget
+        min_length=3,
+        max_length=300,
+        help_text="Kept in the audit for good: no measured values.",
+        widget=UnfoldAdminTextInputWidget,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -28,8 +30,8 @@ ModelT = TypeVar("ModelT", bound=Model)
 PERMISSION = "biometrics.reveal_subject"
 _FOR = timedelta(minutes=15)
 _SESSION_KEY = "revealed"
-_MASK = "•••"
-WITHHELD = f"{_MASK} (shown to staff with the right to reveal)"
+MASK = "•••"
+WITHHELD = f"{MASK} (shown to staff with the right to reveal)"
 _PLACES = ("hidden_values", "withheld_values")
 
 
@@ -49,10 +51,16 @@ def is_revealed(request: HttpRequest, key: object) -> bool:
 class HidingAdmin(ReadOnlyAdmin[ModelT]):
     """A page that sends `health_fields` only after a reveal of whom they speak.
 
-    Before it the values are not in the answer at all, not merely invisible.
+    Before it the values are not in the answer at all, not merely invisible. A field in
+    `without_values` has another one in its place then, which holds what is no value.
     """
 
     health_fields: tuple[str, ...] = ()
+    without_values: Mapping[str, str] = MappingProxyType({})
+
+    def is_shown(self, request: HttpRequest, row: ModelT) -> bool:
+        """Say whether this person may see the row's values now."""
+        return is_revealed(request, self.whom(row))
 
     def whom(self, row: ModelT) -> UUID:
         """Return the id under which the values are revealed: the row's person's."""
@@ -63,12 +71,13 @@ class HidingAdmin(ReadOnlyAdmin[ModelT]):
         self, request: HttpRequest, obj: ModelT | None = None
     ) -> Any:
         """Add the places that stand where values are hidden."""
-        return (*super().get_readonly_fields(request, obj), *_PLACES)
+        own = super().get_readonly_fields(request, obj)
+        return (*own, *self.without_values.values(), *_PLACES)
 
     def get_fieldsets(self, request: HttpRequest, obj: ModelT | None = None) -> Any:
         """Put one line in the place of the values until they are revealed."""
         fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or is_revealed(request, self.whom(obj)):
+        if obj is None or self.is_shown(request, obj):
             return fieldsets
         place = _PLACES[0] if may_reveal(request) else _PLACES[1]
         return [
@@ -77,7 +86,8 @@ class HidingAdmin(ReadOnlyAdmin[ModelT]):
         ]
 
     def _masked(self, fields: Any, place: str) -> list[Any]:
-        kept = [place if name in self.health_fields else name for name in fields]
+        others = {**dict.fromkeys(self.health_fields, place), **self.without_values}
+        kept = [others.get(name, name) for name in fields]
         return list(dict.fromkeys(kept))
 
     @display(description="Health values")
@@ -100,7 +110,7 @@ def offer(key: UUID, *, here: str) -> SafeString:
     there = reverse("admin:biometrics_subject_reveal", args=[key])
     return format_html(
         '{} <a class="text-link" href="{}?{}">Reveal</a>',
-        *(_MASK, there, urlencode({"next": here})),
+        *(MASK, there, urlencode({"next": here})),
     )
 
 

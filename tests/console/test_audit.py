@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -13,9 +15,12 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from biometrics.models import AuditEntry
+from biometrics.alerts import staff
+from biometrics.models import AuditEntry, HrvAlert, Subject
+from biometrics.models.hrv import Feedback
 from resilience import registry
 from resilience.control import force_open
+from tests.console.revealing import reveal
 
 LIST = reverse("admin:biometrics_auditentry_changelist")
 EXPORT = reverse("admin:biometrics_auditentry_export")
@@ -143,6 +148,72 @@ def test_the_file_is_for_those_who_may_read_the_audit(
 ) -> None:
     assert bare_client.get(EXPORT).status_code == 403
     assert bare_client.post(EXPORT, {"reason": "let me"}).status_code == 403
+
+
+class TestWhatWasFound:
+    """The note of an answer to an alert is a health value of whom it speaks."""
+
+    NOTE = "has shingles, HRV was 20"
+
+    @pytest.fixture
+    def answered(self, admin_client: Client, world: SimpleNamespace) -> AuditEntry:
+        staff.acknowledge(
+            [world.hrvalert.pk],
+            feedback=Feedback.EXPLAINED,
+            note=self.NOTE,
+            actor="ada",
+            now=NOON,
+        )
+        return AuditEntry.objects.get(verb="alert.acknowledge")
+
+    def test_neither_list_nor_file_holds_it(
+        self, admin_client: Client, world: SimpleNamespace, answered: AuditEntry
+    ) -> None:
+        reveal(admin_client, world.subject.pk)
+        page = admin_client.get(LIST).content.decode()
+        (row,) = taken(admin_client, "verb=alert.acknowledge")
+        for text in (page, str(row)):
+            assert self.NOTE not in text
+            assert "Explained: there is a known, harmless cause" in text
+
+    def test_its_page_holds_it_once_revealed(
+        self, admin_client: Client, world: SimpleNamespace, answered: AuditEntry
+    ) -> None:
+        url = reverse("admin:biometrics_auditentry_change", args=[answered.pk])
+        before = admin_client.get(url).content.decode()
+        assert self.NOTE not in before
+        assert f"/subject/reveal/{world.subject.pk}/" in before
+        reveal(admin_client, world.subject.pk)
+        assert self.NOTE in admin_client.get(url).content.decode()
+
+    def test_of_several_people_all_must_be_revealed(
+        self, admin_client: Client, world: SimpleNamespace
+    ) -> None:
+        kim = Subject.objects.create(label="Kim")
+        other = HrvAlert.objects.get(pk=world.hrvalert.pk)
+        other.pk, other.subject, other.hrv_night = uuid4(), kim, None
+        other.save(force_insert=True)
+        staff.acknowledge(
+            [world.hrvalert.pk, other.pk],
+            feedback=Feedback.USEFUL,
+            note=self.NOTE,
+            actor="ada",
+            now=NOON,
+        )
+        entry = AuditEntry.objects.get(verb="alert.acknowledge")
+        url = reverse("admin:biometrics_auditentry_change", args=[entry.pk])
+        for person in (kim, world.subject):
+            assert self.NOTE not in admin_client.get(url).content.decode()
+            reveal(admin_client, person.pk)
+        assert self.NOTE in admin_client.get(url).content.decode()
+
+    def test_other_reasons_are_read_by_everybody(
+        self, admin_client: Client, entries: list[AuditEntry]
+    ) -> None:
+        url = reverse("admin:biometrics_auditentry_change", args=[entries[3].pk])
+        page = admin_client.get(url).content.decode()
+        assert "asked for" in page
+        assert "Reveal" not in page
 
 
 class TestStaff:

@@ -18,6 +18,7 @@ from biometrics.admin.alerts import AcknowledgeForm
 from biometrics.alerts.staff import state_of
 from biometrics.models import AuditEntry, HrvAlert
 from tests.console.conftest import NOW
+from tests.console.revealing import reveal
 from tests.console.test_pages import page_url
 
 LIST = reverse("admin:biometrics_hrvalert_changelist")
@@ -74,6 +75,30 @@ def test_a_line_says_why_in_words_and_no_value(
     text = admin_client.get(LIST, {"status__exact": "open"}).content.decode()
     assert "(and 1 more)" in text
     assert "31415" not in text
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "number"),
+    [
+        ("A_hrv<25_until_baseline", "below a fixed limit", "below 25"),
+        ("H5_z<=-3.0", "a night below the own usual", "-3 own SD"),
+    ],
+)
+def test_no_list_tells_a_value_by_its_limit(
+    admin_client: Client, world: SimpleNamespace, code: str, words: str, number: str
+) -> None:
+    HrvAlert.objects.update(reasons=[code])
+    for url in (LIST, reverse("admin:index")):
+        text = unescape(admin_client.get(url).content.decode())
+        assert words in text
+        assert code not in text
+        assert number not in text
+    page = page_url("hrvalert", world.hrvalert.pk)
+    assert code not in unescape(admin_client.get(page).content.decode())
+    reveal(admin_client, world.subject.pk)
+    text = unescape(admin_client.get(page).content.decode())
+    assert code in text
+    assert number in text
 
 
 @pytest.mark.parametrize("feedback", ["useful", "explained", "no_idea"])
@@ -133,7 +158,11 @@ def test_what_was_found_before_it_was_raised_again_is_shown(
     acknowledge(admin_client, key, feedback="explained", note="a late flight")
     HrvAlert.objects.filter(pk=key).update(status="open", acknowledged_at=None)
     page = admin_client.get(page_url("hrvalert", key)).content.decode()
-    assert "Before: ops, explained: a late flight" in page
+    assert "Before: ops, explained" in page
+    assert "a late flight" not in page
+    reveal(admin_client, world.subject.pk)
+    page = admin_client.get(page_url("hrvalert", key)).content.decode()
+    assert "a late flight" in page
 
 
 def test_no_answer_is_chosen_beforehand(

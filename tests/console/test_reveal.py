@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 from uuid import uuid4
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from biometrics.linking import relink
 from biometrics.models import AuditEntry, Subject, WebhookDelivery
+from tests.console.addresses import all_addresses
 from tests.console.revealing import reveal
 from tests.console.test_pages import list_url, page_url
 
@@ -60,6 +62,39 @@ def test_no_list_shows_a_value_even_after_a_reveal(
 ) -> None:
     reveal(admin_client, planted.subject.pk)
     assert value not in admin_client.get(list_url(model)).content.decode()
+
+
+def test_headers_are_shown_without_what_the_value_was_judged_to_be(
+    admin_client: Client, planted: SimpleNamespace
+) -> None:
+    judged = {
+        "severity": "SEVERE-71",
+        "priority": "URGENT-72",
+        "has_triggers": "yes-73",
+        "triggers": "RHR_below_74",
+    }
+    planted.outboxmessage.headers = {**judged, "ce_source": "/auren/terra"}
+    planted.outboxmessage.save()
+    before = shown(admin_client, planted, "outboxmessage")
+    assert "/auren/terra" in before
+    assert [name for name, value in judged.items() if value in before] == []
+    reveal(admin_client, planted.subject.pk)
+    after = shown(admin_client, planted, "outboxmessage")
+    assert [name for name, value in judged.items() if value not in after] == []
+
+
+def test_every_form_that_asks_why_asks_for_no_measured_value(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    asking = 0
+    for page in all_addresses():
+        if page.name == "logout":
+            continue
+        text = admin_client.get(page.url).content.decode(errors="replace")
+        if 'name="reason"' in text:
+            asking += 1
+            assert re.search(r"no measured values|without names or values", text), page
+    assert asking > 10
 
 
 def test_a_reveal_is_of_one_person(
