@@ -14,13 +14,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import CharField, F, Q, QuerySet, Value
+from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Cast, Concat
 
-from biometrics import audit, nudges, outbox
+from biometrics import audit, forgetting, nudges, outbox
 from biometrics.connections.registry import account_digest
 from biometrics.models import (
-    AuditEntry,
     BiometricEvent,
     DeliveryDocument,
     ErasedAccount,
@@ -28,19 +27,15 @@ from biometrics.models import (
     HrvNight,
     OutboxMessage,
     Reading,
-    ReplayRun,
     StaffAlarm,
     Subject,
     VendorConnection,
     WebhookDelivery,
 )
 from biometrics.models.intake import DeliveryStatus
-from biometrics.models.keyed import row_in
 from biometrics.models.people import ConnectionStatus
 from biometrics.publishing.envelope import subject_erased_message
 from biometrics.vendors.registry import get_adapter
-
-_ERASED_REASON = "Erased with the person."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +57,13 @@ def erase_subject(
     seconds. Raises Subject.DoesNotExist, ReasonMissingError.
     """
     with transaction.atomic():
-        connections = _locked(subject_id)
+        subject, connections = _locked(subject_id)
         withdrawn = outbox.withdraw(subject=subject_id)
-        _blank_audit(subject_id, connections)
+        deliveries = forgetting.deliveries_about(subject, connections)
+        _blank_traces(subject, connections, {str(key) for key in deliveries.values()})
         erased = Erased(
             connections=len(connections),
-            deliveries=_blank_deliveries(connections),
+            deliveries=_blank_deliveries(list(deliveries)),
             events=_delete_history(subject_id),
             messages=withdrawn + _delete_messages(subject_id),
         )
@@ -80,11 +76,6 @@ def erase_subject(
             ],
             ignore_conflicts=True,
         )
-        # What staff chose for a replay may name the person or an account.
-        ReplayRun.objects.filter(
-            Q(selection__subject=str(subject_id))
-            | Q(selection__account_id__in=[row.account_id for row in connections])
-        ).delete()
         for connection in connections:
             StaffAlarm.objects.filter(
                 Q(key=str(connection.id)) | Q(key__startswith=f"{connection.id}/")
@@ -101,7 +92,7 @@ def erase_subject(
         audit.note(
             actor=actor,
             verb="subject.erase",
-            target=f"subject {subject_id}",
+            target=audit.of_subject(subject_id),
             reason=reason,
             now=now,
         )
@@ -111,15 +102,13 @@ def erase_subject(
 
 def preview(*, subject_id: UUID) -> dict[str, int]:
     """Return by name how many rows an erasure would delete or empty; changes nothing."""
-    accounts = list(
-        VendorConnection.objects.filter(subject_id=subject_id).values_list(
-            "vendor", "account_id"
-        )
-    )
+    subject = Subject.objects.get(id=subject_id)
+    connections = list(subject.connections.order_by("id"))
+    about = forgetting.deliveries_about(subject, connections)
     mine = {"subject_id": subject_id}
     return {
-        "Connections, with their tokens": len(accounts),
-        "Deliveries, emptied": _deliveries_of(accounts).count(),
+        "Connections, with their tokens": len(connections),
+        "Deliveries, emptied": len(about),
         "Events": BiometricEvent.objects.filter(**mine).count(),
         "Readings": Reading.objects.filter(**mine).count(),
         "HRV nights": HrvNight.objects.filter(**mine).count(),
@@ -128,20 +117,11 @@ def preview(*, subject_id: UUID) -> dict[str, int]:
     }
 
 
-def _deliveries_of(accounts: Sequence[tuple[str, str]]) -> QuerySet[WebhookDelivery]:
-    if not accounts:
-        return WebhookDelivery.objects.none()
-    return WebhookDelivery.objects.filter(
-        row_in(columns=("vendor", "account_id"), keys=accounts)
-    )
-
-
-def _locked(subject_id: UUID) -> list[VendorConnection]:
+def _locked(subject_id: UUID) -> tuple[Subject, list[VendorConnection]]:
     """Lock the person's connections, then the person."""
     rows = VendorConnection.objects.filter(subject_id=subject_id).order_by("id")
     connections = list(rows.select_for_update())
-    Subject.objects.select_for_update().get(id=subject_id)
-    return connections
+    return Subject.objects.select_for_update().get(id=subject_id), connections
 
 
 def _topics(connections: Sequence[VendorConnection]) -> list[str]:
@@ -149,9 +129,15 @@ def _topics(connections: Sequence[VendorConnection]) -> list[str]:
     return [*sorted(topics), settings.KAFKA_ALERT_TOPIC]
 
 
-def _blank_deliveries(connections: Sequence[VendorConnection]) -> int:
-    mine = _deliveries_of([(row.vendor, row.account_id) for row in connections])
-    ids = list(mine.values_list("id", flat=True))
+def _blank_traces(
+    subject: Subject, connections: Sequence[VendorConnection], deliveries: set[str]
+) -> None:
+    """Take the person out of what staff chose for replays, and out of the audit."""
+    runs = forgetting.forget_replays(subject, connections, deliveries=deliveries)
+    forgetting.blank_audit(subject, connections, deliveries=deliveries, runs=runs)
+
+
+def _blank_deliveries(ids: Sequence[int]) -> int:
     DeliveryDocument.objects.filter(delivery_id__in=ids).delete()
     return WebhookDelivery.objects.filter(id__in=ids).update(
         status=DeliveryStatus.ERASED,
@@ -166,25 +152,6 @@ def _blank_deliveries(connections: Sequence[VendorConnection]) -> int:
         error="",
         next_attempt_at=None,
     )
-
-
-def _blank_audit(subject_id: UUID, connections: Sequence[VendorConnection]) -> None:
-    """Keep of what was done with this person's data who did what and when, not why.
-
-    Reasons are free text, and what staff found may be said in one.
-    """
-    alerts = HrvAlert.objects.filter(subject_id=subject_id)
-    seen = alerts.values_list("acknowledged_at", flat=True)
-    mine = _deliveries_of([(row.vendor, row.account_id) for row in connections])
-    revealed = AuditEntry.objects.filter(verb="values.reveal")
-    keys = {str(key) for key in mine.values_list("public_id", flat=True)}
-    named = Q(target__in=[f"subject {subject_id}", f"person {subject_id}"])
-    named |= Q(
-        target__in=[str(subject_id), *(f"connection {c.id}" for c in connections)]
-    )
-    named |= Q(target__in=keys & set(revealed.values_list("target", flat=True)))
-    named |= Q(verb="alert.acknowledge", at__in=[at for at in seen if at is not None])
-    AuditEntry.objects.filter(named).update(reason=_ERASED_REASON, detail={})
 
 
 def _delete_connections(connections: Sequence[VendorConnection]) -> None:

@@ -228,7 +228,7 @@ def note(
     audit.note(
         actor=actor,
         verb=verb,
-        target=f"subject {queue.subject}",
+        target=audit.of_subject(queue.subject),
         reason=reason,
         now=now,
         detail={

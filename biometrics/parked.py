@@ -116,17 +116,18 @@ def retry_deliveries(
     """
     with transaction.atomic():
         parked = parked_deliveries().filter(pk__in=rows.values_list("pk", flat=True))
-        count = parked.count()
+        ids = list(parked.order_by("id").values_list("public_id", flat=True))
         shards = deliveries.make_due(parked)
         audit.note(
             actor=actor,
             verb="delivery.retry",
-            target=f"{count} deliveries",
+            target=audit.counted(ids, "delivery", "deliveries"),
             reason=reason,
             now=now,
+            detail=audit.named("deliveries", ids),
         )
         transaction.on_commit(lambda: nudges.nudge_processing(shards))
-    return count
+    return len(ids)
 
 
 def skip_deliveries(
@@ -142,7 +143,8 @@ def skip_deliveries(
         codes = dict(
             parked.order_by().values_list("error_code").annotate(n=Count("id"))
         )
-        count = parked.update(
+        ids = list(parked.order_by("id").values_list("public_id", flat=True))
+        parked.update(
             status=DeliveryStatus.IGNORED,
             error_code="skipped",
             error=f"Skipped by staff: {reason}"[:500],
@@ -150,12 +152,12 @@ def skip_deliveries(
         audit.note(
             actor=actor,
             verb="delivery.skip",
-            target=f"{count} deliveries",
+            target=audit.counted(ids, "delivery", "deliveries"),
             reason=reason,
             now=now,
-            detail={"parked_because": codes},
+            detail={"parked_because": codes, **audit.named("deliveries", ids)},
         )
-    return count
+    return len(ids)
 
 
 def _waiting_with(code: str) -> int:

@@ -57,8 +57,9 @@ def found_of(delivery: WebhookDelivery) -> Found:
     said = delivery.events.defer("data", "problems")
     events = list(said.order_by("created_at", "id")[:MOST])
     ids = [event.pk for event in events]
-    told = _told_by(events)
-    messages = sorted([*_own(delivery, ids), *told], key=lambda message: message.pk)
+    own = _own(delivery, ids)
+    told = _told_by(events, own)
+    messages = sorted([*own, *told], key=lambda message: message.pk)
     return Found(
         delivery=delivery,
         documents=list(delivery.documents.defer("body").order_by("id")[:MOST]),
@@ -134,12 +135,16 @@ def _own(delivery: WebhookDelivery, events: Iterable[UUID]) -> list[OutboxMessag
     return list(rows.defer("value", "headers").order_by("id")[:MOST])
 
 
-def _told_by(events: Sequence[BiometricEvent]) -> list[OutboxMessage]:
-    """Return the messages of alerts that these events caused."""
-    if not events:
+def _told_by(
+    events: Sequence[BiometricEvent], own: Sequence[OutboxMessage]
+) -> list[OutboxMessage]:
+    """Return the messages of alerts that these events caused, when theirs were made."""
+    if not own or not events:
         return []
     rows = OutboxMessage.objects.filter(
-        alert__subject__in={event.subject_id for event in events}, event=None
+        alert__subject__in={event.subject_id for event in events},
+        created_at__in={message.created_at for message in own},
+        event=None,
     )
     caused = with_cause(rows).filter(cause__in=[event.pk for event in events])
     return list(caused.defer("value", "headers").order_by("id")[:MOST])

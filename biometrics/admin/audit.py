@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from biometrics import audit
 from biometrics.admin import audit_export
 from biometrics.admin.audit_words import is_note, people_of, reason_in_lists
 from biometrics.admin.base import bullets, moment, once, pretty
@@ -32,7 +35,7 @@ class AuditEntryAdmin(HidingAdmin[AuditEntry]):
     list_display = ("when", "actor", "verb", "target", "why")
     list_filter = (VerbFilter, ActorFilter, ("at", UtcRangeFilter))
     search_fields = ("actor__exact", "verb__exact", "target__exact")
-    search_help_text = "Who, verb or target, whole."
+    search_help_text = "Who, verb or target, whole; or the id of what it was done to."
     ordering = ("-at",)
     fields = ("when", "actor", "verb", "target", "why", "note", "more")
     readonly_fields = fields
@@ -43,6 +46,16 @@ class AuditEntryAdmin(HidingAdmin[AuditEntry]):
         view = self.admin_site.admin_view(self.export)
         own = path("export/", view, name="biometrics_auditentry_export")
         return [own, *super().get_urls()]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Find what was done to an id, whatever kind of row it names."""
+        try:
+            key = UUID(search_term.strip().rpartition(" ")[2])
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(target__in=audit.spellings(key)), False
 
     def get_fields(
         self, request: HttpRequest, obj: AuditEntry | None = None

@@ -88,7 +88,7 @@ def invite(
         audit.note(
             actor=request.user.get_username(),
             verb="connection.token" if is_token else "connection.invite",
-            target=f"subject {subject.id}",
+            target=audit.of_subject(subject.id),
             reason="issued a personal token" if is_token else "made a connect link",
             now=timezone.now(),
             detail={"vendor": vendor, "mailed": bool(address) and not is_token},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,6 +24,7 @@ from unfold.decorators import display
 from biometrics import audit
 from biometrics.admin.base import ReadOnlyAdmin, safe_next
 from biometrics.admin.reasons import ReasonForm
+from biometrics.models import Subject
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -105,6 +106,31 @@ class HidingAdmin(ReadOnlyAdmin[ModelT]):
         return WITHHELD
 
 
+def _whom_and_what(key: UUID, back: str) -> dict[str, Any]:
+    """Return the target and the detail of a reveal: of whom, what, asked on which page."""
+    is_person = Subject.objects.filter(pk=key).exists()
+    of_whom = "all of the person" if is_person else "the bytes of the delivery"
+    return {
+        "target": audit.of_subject(key) if is_person else f"delivery {key}",
+        "detail": {
+            "what": f"health values: {of_whom}, for 15 minutes",
+            "asked_on": _page(back),
+        },
+    }
+
+
+def _page(address: str) -> str:
+    """Name a page of ours as its row, else as its address says."""
+    path = urlsplit(address).path
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return path
+    name = (match.url_name or "").removesuffix("_change").partition("_")[2]
+    row = match.kwargs.get("object_id", "")
+    return f"{name} {row}" if name and row else path
+
+
 def offer(key: UUID, *, here: str) -> SafeString:
     """Return what stands for hidden values: a way to reveal them and come back."""
     there = reverse("admin:biometrics_subject_reveal", args=[key])
@@ -125,9 +151,9 @@ def reveal(site: AdminSite, request: HttpRequest, key: UUID) -> HttpResponse:
         audit.note(
             actor=request.user.get_username(),
             verb="values.reveal",
-            target=str(key),
             reason=form.cleaned_data["reason"],
             now=now,
+            **_whom_and_what(key, back),
         )
         known = request.session.get(_SESSION_KEY, {})
         open_ones = {k: until for k, until in known.items() if until > now.timestamp()}

@@ -49,7 +49,7 @@ def acknowledge(
         audit.note(
             actor=actor,
             verb="alert.acknowledge",
-            target=f"{len(found)} alerts",
+            target=audit.counted(found, "alert", "alerts"),
             reason=note,
             now=now,
             detail={"feedback": feedback, "alerts": [str(pk) for pk in found]},
@@ -90,7 +90,7 @@ def answer(
         audit.note(
             actor=actor,
             verb="alert.acknowledge",
-            target="1 alerts",
+            target=f"alert {key}",
             reason=note,
             now=now,
             detail={"feedback": feedback, "alerts": [str(key)]},
@@ -166,7 +166,7 @@ def _tune(
         audit.note(
             actor=actor,
             verb=verb,
-            target=f"person {subject}",
+            target=audit.of_subject(subject),
             reason=reason,
             now=now,
             detail={

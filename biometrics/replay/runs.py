@@ -18,8 +18,8 @@ from biometrics.models.replay import ReplayState
 from biometrics.replay import pieces
 from biometrics.replay.selection import Selection, count
 
-# They name a person or an account; the audit outlives an erasure.
-_NOT_AUDITED = frozenset({"account_id", "ids"})
+# It is the vendor's name of a person; the audit outlives an erasure.
+_NOT_AUDITED = "account_id"
 
 
 class ReplayError(BiometricsError):
@@ -112,6 +112,12 @@ def advance(*, now: Callable[[], datetime], budget_s: float) -> Step:
     return Step(is_working=is_working, handed=handed)
 
 
+def audited(selection: Selection) -> dict[str, Any]:
+    """Return of what was chosen what the audit keeps."""
+    said = {k: v for k, v in selection.as_json().items() if k != _NOT_AUDITED}
+    return {**said, **audit.named("ids", selection.ids)} if selection.ids else said
+
+
 def _new(
     selection: Selection, *, actor: str, now: datetime, state: ReplayState
 ) -> ReplayRun:
@@ -152,7 +158,7 @@ def _confirmed(run: ReplayRun, *, actor: str, reason: str, now: datetime) -> Non
     run.reason = reason[:500]
     run.confirmed_at = now
     run.save()
-    chosen = {k: v for k, v in run.selection.items() if k not in _NOT_AUDITED}
+    chosen = audited(Selection.from_json(run.selection))
     audit.note(
         actor=actor,
         verb="delivery.replay",

@@ -7,16 +7,18 @@ import io
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from biometrics import audit, outbox, parked
 from biometrics.alerts import staff
-from biometrics.models import AuditEntry, HrvAlert, Subject
+from biometrics.models import AuditEntry, HrvAlert, Subject, WebhookDelivery
 from biometrics.models.hrv import Feedback
 from resilience import registry
 from resilience.control import force_open
@@ -148,6 +150,59 @@ def test_the_file_is_for_those_who_may_read_the_audit(
 ) -> None:
     assert bare_client.get(EXPORT).status_code == 403
     assert bare_client.post(EXPORT, {"reason": "let me"}).status_code == 403
+
+
+@pytest.mark.django_db
+class TestWhom:
+    """One spelling for a person; what was noted before it is found all the same."""
+
+    KEY = UUID("5b8f2f3e-3c64-4f43-9f4e-0a4f4f0b8a11")
+
+    @pytest.mark.parametrize("term", ["{}", "subject {}", "person {}"])
+    def test_an_id_finds_everything_done_to_it(
+        self, admin_client: Client, term: str
+    ) -> None:
+        for spelling in ("subject {}", "person {}", "{}", "delivery {}"):
+            entry("values.reveal", target=spelling.format(self.KEY))
+        entry("values.reveal", target=f"subject {uuid4()}")
+        found = admin_client.get(LIST, {"q": term.format(self.KEY)}).context["cl"]
+        assert len(found.result_list) == 4
+
+    def test_every_act_on_a_person_names_them_alike(
+        self, admin_client: Client, world: SimpleNamespace
+    ) -> None:
+        key = world.subject.pk
+        reveal(admin_client, key)
+        signed = {"reason": "asked", "actor": "ops", "now": timezone.now()}
+        staff.set_offset(key, offset=0.25, **signed)
+        outbox.retry(subject=key, **signed)
+        told = AuditEntry.objects.exclude(pk=world.auditentry.pk)
+        assert told.count() == 3
+        assert {row.target for row in told} == {f"subject {key}"}
+
+    def test_an_act_on_one_row_names_it_and_on_many_all_of_them(
+        self, admin_client: Client, world: SimpleNamespace
+    ) -> None:
+        rows = WebhookDelivery.objects.all()
+        signed = {"reason": "asked", "actor": "ops", "now": timezone.now()}
+        parked.retry_deliveries(rows, **signed)
+        one = AuditEntry.objects.get(verb="delivery.retry")
+        key = str(world.webhookdelivery.public_id)
+        assert (one.target, one.detail) == (f"delivery {key}", {"deliveries": [key]})
+        staff.acknowledge(
+            [world.hrvalert.pk], feedback=Feedback.USEFUL, note="-", **without(signed)
+        )
+        noted = AuditEntry.objects.get(verb="alert.acknowledge")
+        assert noted.target == f"alert {world.hrvalert.pk}"
+
+    def test_of_very_many_the_first_thousand_are_named(self) -> None:
+        ids = [uuid4() for _ in range(1001)]
+        said = audit.named("deliveries", ids)
+        assert (len(said["deliveries"]), said["and_more"]) == (1000, 1)
+
+
+def without(signed: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in signed.items() if name != "reason"}
 
 
 class TestWhatWasFound:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -14,16 +15,23 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from biometrics import audit, parked
+from biometrics.alerts.staff import acknowledge, answer, state_of
 from biometrics.models import (
     AuditEntry,
     ErasedAccount,
+    HrvAlert,
     HrvTuning,
     OutboxMessage,
     Reading,
     ReplayRun,
     StaffAlarm,
     Subject,
+    WebhookDelivery,
 )
+from biometrics.models.hrv import Feedback
+from biometrics.replay.runs import begin, cancel
+from biometrics.replay.selection import Selection
 from tests.console.revealing import reveal
 
 REASON = "asked for by letter of May"
@@ -44,7 +52,33 @@ def traces(admin_client: Client, world: SimpleNamespace) -> list[str]:
     said = {"reason": NOTE, "feedback": "explained"}
     chosen = {"action": "acknowledge", "_selected_action": [str(world.hrvalert.pk)]}
     admin_client.post(url, {**chosen, **said})
-    assert AuditEntry.objects.filter(reason=NOTE).count() == 2
+    # What was said is corrected, and the alert raised again: each answer stands alone.
+    for feedback in (Feedback.USEFUL, Feedback.NO_IDEA):
+        seen = state_of(HrvAlert.objects.get())
+        key, now = world.hrvalert.pk, timezone.now()
+        signed = {"feedback": feedback, "note": NOTE, "actor": "ops", "now": now}
+        assert answer(key, seen=seen, **signed) is not None
+    HrvAlert.objects.update(acknowledged_at=None)
+    now = timezone.now()
+    for selection in (
+        Selection(subject=subject.pk),
+        Selection(account_id="terra-user-1"),
+        Selection(ids=[world.webhookdelivery.public_id]),
+    ):
+        run = begin(selection, actor="ops", reason=NOTE, now=now)
+        cancel(run.pk, actor="ops", reason=NOTE, now=now)
+    parked.skip_deliveries(
+        WebhookDelivery.objects.all(), actor="ops", reason=NOTE, now=now
+    )
+    audit.note(
+        actor="ops",
+        verb="audit.export",
+        target="7 entries",
+        reason=NOTE,
+        now=now,
+        detail={"filters": "q=Robin"},
+    )
+    assert AuditEntry.objects.filter(reason=NOTE).count() == 12
     HrvTuning.objects.create(
         subject=subject, reason=NOTE, changed_by="ops", changed_at=timezone.now()
     )
@@ -175,8 +209,46 @@ def test_the_audit_says_that_it_was_done_and_not_what_was_there(
     assert entry.detail == {}
     # What was done before stays, without what was found.
     before = AuditEntry.objects.filter(verb__in=["values.reveal", "alert.acknowledge"])
-    assert before.count() == 2
+    assert before.count() == 4
     assert {row.reason for row in before} == {"Erased with the person."}
+
+
+def test_of_an_act_on_many_the_others_ids_stay(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    kim = Subject.objects.create(label="Kim")
+    theirs = HrvAlert.objects.get()
+    theirs.pk, theirs.subject, theirs.hrv_night = uuid4(), kim, None
+    theirs.save(force_insert=True)
+    acknowledge(
+        [world.hrvalert.pk, theirs.pk],
+        feedback=Feedback.USEFUL,
+        note=NOTE,
+        actor="ops",
+        now=timezone.now(),
+    )
+    others = WebhookDelivery.objects.create(
+        public_id=uuid4(),
+        vendor="terra",
+        account_id="terra-kim",
+        dedupe_key="trace-9",
+        shard=1,
+        body=b"{}",
+        received_at=timezone.now(),
+        status="parked",
+    )
+    both = [world.webhookdelivery.public_id, others.public_id]
+    run = begin(Selection(ids=both), actor="ops", reason=NOTE, now=timezone.now())
+    admin_client.post(erase_url(world), {"label": "Robin", "reason": REASON})
+    entry = AuditEntry.objects.get(verb="alert.acknowledge")
+    assert (entry.reason, entry.target) == (audit.ERASED, "2 alerts")
+    assert entry.detail == {"feedback": "useful", "alerts": [str(theirs.pk)]}
+    run.refresh_from_db()
+    assert run.selection == {"ids": [str(others.public_id)]}
+    assert run.reason == audit.ERASED
+    entry = AuditEntry.objects.get(verb="delivery.replay")
+    assert entry.reason == audit.ERASED
+    assert entry.detail["chosen"] == {"ids": [str(others.public_id)]}
 
 
 def test_while_messages_are_on_their_way_nothing_is_erased(

@@ -238,19 +238,22 @@ class TestVerbs:
         assert f"retry/?id={one}" in admin_client.get(reverse(PAGE)).content.decode()
         admin_client.post(verb_url("deliveries", "retry", id=one), {"reason": "try"})
         assert ReplayRun.objects.latest("id").selection == {"ids": [one]}
+        assert AuditEntry.objects.latest("id").detail["chosen"] == {"ids": [one]}
 
     def test_skipping_deliveries_keeps_them_with_the_reason(
         self, admin_client: Client, stuck: SimpleNamespace
     ) -> None:
         url = verb_url("deliveries", "skip", vendor="terra", code="unreadable")
         admin_client.post(url, {"reason": "a test of theirs"})
-        rows = WebhookDelivery.objects.filter(error_code="skipped")
+        rows = WebhookDelivery.objects.filter(error_code="skipped").order_by("id")
         assert {row.status for row in rows} == {"ignored"}
         assert {row.error for row in rows} == {"Skipped by staff: a test of theirs"}
         assert WebhookDelivery.objects.get(status="parked").error_code == "malformed"
         entry = AuditEntry.objects.get(verb="delivery.skip")
         assert entry.reason == "a test of theirs"
-        assert entry.detail == {"parked_because": {"unreadable": 2}}
+        assert entry.target == "2 deliveries"
+        assert entry.detail["parked_because"] == {"unreadable": 2}
+        assert entry.detail["deliveries"] == [str(row.public_id) for row in rows]
 
     def test_skipping_a_message_lets_the_rest_flow(
         self, admin_client: Client, stuck: SimpleNamespace, nudged: list[set[int]]

@@ -119,8 +119,38 @@ def test_a_reveal_is_written_down(
     reveal(admin_client, planted.subject.pk, reason="asked by the person")
     entry = AuditEntry.objects.get(verb="values.reveal")
     assert entry.actor == "ops"
-    assert entry.target == str(planted.subject.pk)
+    assert entry.target == f"subject {planted.subject.pk}"
     assert entry.reason == "asked by the person"
+
+
+@pytest.mark.parametrize(
+    ("where", "page"),
+    [
+        ("reading", "reading {pk}"),
+        ("hrvalert", "hrvalert {pk}"),
+        ("https://example.org/x", ""),
+    ],
+)
+def test_it_says_what_was_revealed_and_from_which_page(
+    admin_client: Client, planted: SimpleNamespace, where: str, page: str
+) -> None:
+    row = getattr(planted, where, None)
+    here = where if row is None else page_url(where, row.pk)
+    reveal(admin_client, planted.subject.pk, next=here)
+    detail = AuditEntry.objects.get(verb="values.reveal").detail
+    assert detail["what"] == "health values: all of the person, for 15 minutes"
+    asked_on = page.format(pk=row.pk) if row is not None else "/admin/"
+    assert detail["asked_on"] == asked_on
+
+
+def test_of_a_delivery_alone_it_names_the_delivery(
+    admin_client: Client, planted: SimpleNamespace
+) -> None:
+    key = planted.webhookdelivery.public_id
+    reveal(admin_client, key)
+    entry = AuditEntry.objects.get(verb="values.reveal")
+    assert entry.target == f"delivery {key}"
+    assert "the bytes of the delivery" in entry.detail["what"]
 
 
 def test_without_a_reason_nothing_is_revealed(

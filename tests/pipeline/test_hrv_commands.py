@@ -184,7 +184,11 @@ class TestReport:
         assert last[0].endswith("MEDIUM   MEDIUM (open)")
         assert "not a diagnosis" in text
         entry = AuditEntry.objects.get(verb="values.reveal")
-        assert (entry.target, entry.reason) == (str(Subject.objects.get().pk), "asked")
+        assert (entry.target, entry.reason) == (
+            f"subject {Subject.objects.get().pk}",
+            "asked",
+        )
+        assert entry.detail["what"] == "the HRV nights of 90 days"
 
     def test_the_chart_is_a_picture(self, ill: World, tmp_path: Path) -> None:
         path = tmp_path / "chart.png"

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from biometrics import erasure, linking
-from biometrics.audit import ReasonMissingError
+from biometrics.audit import ERASED, ReasonMissingError
 from biometrics.connections import registry
 from biometrics.connections.registry import LinkError
 from biometrics.models import (
@@ -231,6 +231,27 @@ class TestErasing:
         kept = VendorConnection.objects.get()
         assert (kept.subject, kept.status) == (ada, "revoked")
         assert "someone" not in kept.account_id
+
+    def test_what_the_account_brought_before_it_was_handed_on_goes_too(
+        self, world: World
+    ) -> None:
+        said = world.carry(says(record("adas")))
+        connection = VendorConnection.objects.get()
+        ada, grace = connection.subject, Subject.objects.create(label="Grace")
+        mute = world.store(says(record("adas too")), status="parked")
+        world.wait(hours=1)
+        link(connection, grace, world)
+        world.wait(hours=1)
+        later = world.carry(says(record("graces")))
+        assert erasure.preview(subject_id=ada.id)["Deliveries, emptied"] == 2
+        assert erase(ada, world).deliveries == 2
+        for row in (said, mute, later):
+            row.refresh_from_db()
+        assert (said.body, mute.body) == (None, None)
+        assert later.body is not None
+        assert VendorConnection.objects.get().subject == grace
+        (entry,) = AuditEntry.objects.filter(verb="connection.relink")
+        assert (entry.reason, entry.detail) == (ERASED, {"to": str(grace.id)})
 
     def test_it_needs_a_reason(self, world: World) -> None:
         world.carry(says(record()))

@@ -45,9 +45,10 @@ class Command(BaseCommand):
             audit.note(
                 actor=f"command:{getpass.getuser()}",
                 verb="values.reveal",
-                target=str(subject.pk),
+                target=audit.of_subject(subject.pk),
                 reason=options["reason"],
                 now=now,
+                detail={"what": f"the HRV nights of {options['days']} days"},
             )
         except audit.ReasonMissingError as error:
             raise CommandError(str(error)) from error

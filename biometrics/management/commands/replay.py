@@ -107,6 +107,10 @@ class Command(BaseCommand):
                 target="a replay's dry run",
                 reason=reason,
                 now=timezone.now(),
+                detail={
+                    "what": "values that would differ, of what was chosen",
+                    "chosen": runs.audited(selection),
+                },
             )
         found, shown = Preview(), 0
         newest = WebhookDelivery.objects.order_by("-id").first()
