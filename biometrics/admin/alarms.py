@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from biometrics.admin.base import ReadOnlyAdmin, moment
+from biometrics.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    bullets,
+    connect_link,
+    link,
+    moment,
+    once,
+)
 from biometrics.admin.filters import OpenAlarmFilter, UtcRangeFilter
-from biometrics.models import StaffAlarm
+from biometrics.admin.person_page import CONNECT
+from biometrics.models import StaffAlarm, VendorConnection
+
+# Their key begins with the connection's number.
+_OF_CONNECTIONS = ("needs_reconnect", "silence")
 
 
 @admin.register(StaffAlarm)
@@ -23,7 +36,26 @@ class StaffAlarmAdmin(ReadOnlyAdmin[StaffAlarm]):
     search_help_text = "Kind or key, whole."
     ordering = ("-since",)
     fields = ("kind", "key", "text", "raised", "cleared", "state")
-    readonly_fields = fields
+    readonly_fields = (*fields, "next_step")
+
+    def get_fields(
+        self, request: HttpRequest, obj: StaffAlarm | None = None
+    ) -> tuple[str, ...]:
+        """Lead to where it is seen to, those who may do so."""
+        may = request.user.has_perm(CONNECT)
+        is_about = obj is not None and obj.kind in _OF_CONNECTIONS
+        return (*self.fields, "next_step") if may and is_about else self.fields
+
+    @display(description="Next step")
+    @once
+    def next_step(self, row: StaffAlarm) -> SafeString | str:
+        """Link to the page that connects the person's account, and to the account."""
+        number = row.key.partition("/")[0]
+        rows = VendorConnection.objects.filter(pk=number if number.isdecimal() else 0)
+        connection = rows.select_related("subject").first()
+        if connection is None:
+            return NOTHING
+        return bullets([connect_link(connection), link(connection)])
 
     @display(description="Since (UTC)", ordering="since")
     def raised(self, row: StaffAlarm) -> SafeString | str:

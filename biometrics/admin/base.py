@@ -152,6 +152,13 @@ def trail_link(delivery: Model | None) -> SafeString | str:
     return link(delivery, None if delivery is None else f"{delivery}: its whole way")
 
 
+def connect_link(connection: Any) -> SafeString:
+    """Return a link to the page that makes its person a new connect link."""
+    url = reverse("admin:biometrics_subject_connect", args=[connection.subject_id])
+    text = f"Send {connection.subject} a new connect link"
+    return format_html('<a class="text-link" href="{}">{}</a>', url, text)
+
+
 def list_link(model: type[Model], text: object, **query: object) -> SafeString:
     """Return a link to a filtered list."""
     opts = model._meta  # noqa: SLF001

@@ -22,6 +22,7 @@ from biometrics import audit, linking
 from biometrics.admin.base import (
     ReadOnlyAdmin,
     bullets,
+    connect_link,
     first,
     link,
     list_link,
@@ -31,7 +32,7 @@ from biometrics.admin.base import (
 from biometrics.admin.erasing import erase
 from biometrics.admin.filters import VendorFilter
 from biometrics.admin.inviting import invite
-from biometrics.admin.person_page import page_context
+from biometrics.admin.person_page import CONNECT, page_context
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import reveal
 from biometrics.admin.tuning import PERMISSION as TUNING_PERMISSION
@@ -197,7 +198,22 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
         "updated",
         "deliveries",
     )
-    readonly_fields = fields
+    readonly_fields = (*fields, "next_step")
+
+    def get_fields(
+        self, request: HttpRequest, obj: VendorConnection | None = None
+    ) -> tuple[str, ...]:
+        """Lead those who may do so to a new link where the old consent is gone."""
+        lost = ConnectionStatus.NEEDS_RECONNECT
+        is_lost = obj is not None and obj.status == lost
+        may = request.user.has_perm(CONNECT)
+        return (*self.fields, "next_step") if is_lost and may else self.fields
+
+    @display(description="Next step")
+    @once
+    def next_step(self, row: VendorConnection) -> SafeString | str:
+        """Link to the page that makes its person a new connect link."""
+        return connect_link(row)
 
     @display(description="Person")
     @once

@@ -26,9 +26,9 @@ from biometrics.models import Reading, StaffAlarm, Subject, VendorConnection
 from biometrics.models.people import ConnectionStatus
 from biometrics.recovery.streams import Stream, streams_of
 
-_OPERATE = "biometrics.change_subject"
+CONNECT = "biometrics.change_subject"
 _VERBS = (
-    ("Connect an account", "connect", _OPERATE),
+    ("Connect an account", "connect", CONNECT),
     ("Alert settings", "tuning", TUNE),
     ("Erase this person", "erase", ERASE),
 )

@@ -9,12 +9,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from biometrics.admin.parked_cards import CHANGE
+from biometrics.admin.person_page import CONNECT
 from biometrics.models import ParkedQueue, Subject, VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import MessageStatus, ParkCode
 from biometrics.tracing import Found
 
-_CONNECT = "biometrics.change_subject"
 # The account is known, but the vendor does not let us in without a new consent.
 _CONSENT_GONE = ("needs_reconnect", "refused")
 
@@ -26,18 +26,13 @@ def verbs(request: HttpRequest, found: Found) -> list[Verb]:
     may = request.user.has_perm
     here, row = request.path, found.delivery
     offered: list[Verb] = []
-    if may(_CONNECT):
+    if may(CONNECT):
         offered += _connecting(row)
     if may(CHANGE["deliveries"]) and row.status == DeliveryStatus.PARKED:
         offered += _of_delivery(row, here=here)
     if may(CHANGE["queues"]):
         offered += _of_queue(found, here=here)
     return offered
-
-
-def connect_url(subject: UUID) -> str:
-    """Return the page that makes a connect link for a person."""
-    return reverse("admin:biometrics_subject_connect", args=[subject])
 
 
 def _connecting(row: WebhookDelivery) -> list[Verb]:
@@ -50,7 +45,8 @@ def _connecting(row: WebhookDelivery) -> list[Verb]:
     ).values_list("subject", flat=True)
     subject = known.first() or _referred(row.reference)
     if subject is not None:
-        return [{"text": "Connect the account again", "url": connect_url(subject)}]
+        page = reverse("admin:biometrics_subject_connect", args=[subject])
+        return [{"text": "Connect the account again", "url": page}]
     people = reverse("admin:biometrics_subject_changelist")
     return [{"text": "Choose the person to connect", "url": people}]
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -178,3 +178,54 @@ def test_a_verb_is_offered_to_those_who_may(
         if reverse(f"admin:biometrics_subject_{name}", args=[world.subject.pk]) in text
     }
     assert offered == {page}
+
+
+class TestANewLink:
+    """Where a page says to send one, it leads there, those who may do so."""
+
+    @pytest.fixture
+    def lost(self, world: SimpleNamespace) -> list[str]:
+        """Let the consent be gone; return the pages that say so."""
+        world.vendorconnection.status = "needs_reconnect"
+        world.vendorconnection.save()
+        key = str(world.vendorconnection.pk)
+        alarms = [
+            StaffAlarm.objects.create(
+                kind=kind, key=f"{key}{tail}", text="It is gone.", since=timezone.now()
+            )
+            for kind, tail in (("needs_reconnect", ""), ("silence", "/sleep"))
+        ]
+        return [
+            page_url("vendorconnection", key),
+            *(page_url("staffalarm", alarm.pk) for alarm in alarms),
+        ]
+
+    @pytest.mark.parametrize(
+        ("role", "is_led"),
+        [("viewer", False), ("clinician", False), ("operator", True)],
+    )
+    def test_it_is_one_click_away(
+        self, world: SimpleNamespace, lost: list[str], role: str, *, is_led: bool
+    ) -> None:
+        user = User.objects.create_user("one", password="x", is_staff=True)
+        user.groups.add(Group.objects.get(name=role))
+        client = Client()
+        client.force_login(user)
+        there = reverse("admin:biometrics_subject_connect", args=[world.subject.pk])
+        for page in lost:
+            text = client.get(page).content.decode()
+            assert (f'href="{there}"' in text) == is_led, page
+            assert ("Send Robin a new connect link" in text) == is_led
+        assert client.get(there).status_code == (200 if is_led else 403)
+
+    def test_an_alarm_of_a_connection_that_is_gone_leads_nowhere(
+        self, admin_client: Client, world: SimpleNamespace, lost: list[str]
+    ) -> None:
+        world.vendorconnection.delete()
+        assert admin_client.get(lost[1]).status_code == 200
+
+    def test_a_connection_that_works_asks_for_nothing(
+        self, admin_client: Client, world: SimpleNamespace
+    ) -> None:
+        page = admin_client.get(page_url("vendorconnection", world.vendorconnection.pk))
+        assert "a new connect link" not in page.content.decode()
