@@ -166,5 +166,6 @@ def reveal(site: AdminSite, request: HttpRequest, key: UUID) -> HttpResponse:
         "title": "Reveal health values",
         "form": form,
         "back": back,
+        "is_person": Subject.objects.filter(pk=key).exists(),
     }
     return TemplateResponse(request, "admin/biometrics/reveal.html", context)

@@ -263,9 +263,14 @@ def _event(event: BiometricEvent, readings: Sequence[Reading]) -> SafeString:
     mine = [one for one in readings if one.event_id == event.pk]
     links = [link(one, one.metric) for one in mine[:_READINGS]]
     if len(mine) > _READINGS:
-        links.append(list_link(Reading, f"all {len(mine)}", q=event.record_id))
-    joined = format_html_join(", ", "{}", ((one,) for one in links))
-    return format_html("{}{}{}", link(event), ": " if links else "", joined)
+        links.append(list_link(Reading, "all of them", q=event.record_id))
+    if not links:
+        return format_html("{}", link(event))
+    return format_html(
+        '{}:<div class="console-items">{}</div>',
+        link(event),
+        format_html_join(" ", "{}", ((one,) for one in links)),
+    )
 
 
 def _judged_at(found: Found) -> datetime | None:

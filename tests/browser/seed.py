@@ -23,6 +23,7 @@ from biometrics.models import (
 )
 from biometrics.models.intake import DeliveryStatus
 from biometrics.shards import shard_of
+from biometrics.tracing import found_of
 
 _NIGHTS = 60
 PEOPLE = ("Robin Vale", "Kim Aster", "Sam Okafor")
@@ -174,8 +175,9 @@ def _settle(*, now: datetime) -> None:
     for delivery in WebhookDelivery.objects.filter(status="processed"):
         done = delivery.received_at + timedelta(milliseconds=140)
         WebhookDelivery.objects.filter(pk=delivery.pk).update(processed_at=done)
+        mine = [message.pk for message in found_of(delivery).messages]
         delivery.events.update(created_at=done)
-        OutboxMessage.objects.filter(event__delivery=delivery).update(
+        OutboxMessage.objects.filter(pk__in=mine).update(
             created_at=done, published_at=done + timedelta(milliseconds=170)
         )
     OutboxMessage.objects.filter(published_at=None).update(published_at=now)

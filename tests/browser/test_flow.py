@@ -135,7 +135,7 @@ def test_a_trail_is_read_and_its_values_revealed_with_a_reason(
     page.get_by_role("button", name="Reveal").click()
     expect(page.get_by_text("avg_hrv_rmssd").first).to_be_visible()
     entry = AuditEntry.objects.get(verb="values.reveal")
-    assert entry.target == str(world.subjects[ILL].pk)
+    assert entry.target == f"subject {world.subjects[ILL].pk}"
     assert entry.reason == "The person asked us to look"
 
 
