@@ -8,12 +8,12 @@ made of the delivery's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
 from biometrics.models import (
     AuditEntry,
@@ -25,6 +25,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
+from biometrics.models.keyed import row_in
 from biometrics.publishing.envelope import change_id
 
 # So many rows of each kind are loaded.
@@ -95,26 +96,50 @@ def delivery_of(message: OutboxMessage) -> WebhookDelivery | None:
 
 
 def person_of(delivery: WebhookDelivery) -> UUID | None:
-    """Return whom a delivery speaks of; None where that is not known for certain.
+    """Return whom a delivery speaks of; None where that is not known for certain."""
+    return people_of([delivery]).get(delivery.pk)
+
+
+def people_of(deliveries: Collection[WebhookDelivery]) -> dict[int, UUID]:
+    """Return by its id whom each delivery speaks of; without those that are not certain.
 
     What it said is the person's to whom its account was linked then. Until it has said
     anything that is the account's person, unless staff linked the account to another one
     since: what came before is not theirs.
     """
-    people = set(delivery.events.order_by().values_list("subject", flat=True)[:MOST])
-    if people:
-        return people.pop() if len(people) == 1 else None
-    connection = VendorConnection.objects.filter(
-        vendor=delivery.vendor, account_id=delivery.account_id
-    ).first()
-    if connection is None:
-        return None
-    relinked = AuditEntry.objects.filter(
-        target=f"connection {connection.pk}",
-        verb="connection.relink",
-        at__gte=delivery.received_at,
+    said: dict[int, set[UUID]] = {}
+    events = BiometricEvent.objects.filter(delivery__in=deliveries).order_by()
+    for pk, subject in events.values_list("delivery", "subject").distinct():
+        said.setdefault(pk, set()).add(subject)
+    found = {pk: next(iter(mine)) for pk, mine in said.items() if len(mine) == 1}
+    return found | _by_account([row for row in deliveries if row.pk not in said])
+
+
+def _by_account(deliveries: Collection[WebhookDelivery]) -> dict[int, UUID]:
+    keys = {(row.vendor, row.account_id) for row in deliveries}
+    if not keys:
+        return {}
+    linked = VendorConnection.objects.filter(
+        row_in(columns=("vendor", "account_id"), keys=keys)
     )
-    return None if relinked.exists() else connection.subject_id
+    connections = {(row.vendor, row.account_id): row for row in linked}
+    relinks: dict[str, datetime] = dict(
+        AuditEntry.objects.filter(
+            verb="connection.relink",
+            target__in=[f"connection {row.pk}" for row in connections.values()],
+        )
+        .values_list("target")
+        .annotate(last=Max("at"))
+    )
+    found = {}
+    for row in deliveries:
+        connection = connections.get((row.vendor, row.account_id))
+        if connection is None:
+            continue
+        relinked = relinks.get(f"connection {connection.pk}")
+        if relinked is None or relinked < row.received_at:
+            found[row.pk] = connection.subject_id
+    return found
 
 
 def with_cause(rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:

@@ -17,6 +17,7 @@ from biometrics.models import ReplayRun, WebhookDelivery
 from biometrics.models.replay import ReplayState
 from biometrics.replay.comparing import Change, Preview
 from biometrics.replay.selection import Selection
+from biometrics.tracing import people_of
 
 # Reading them again must not slow the page.
 _EXAMPLES = 5
@@ -137,16 +138,24 @@ def _examples(
     for change in Preview().add(list(rows[:_EXAMPLES])):
         # One record of each: a delivery may hold a hundred that differ alike.
         shown.setdefault(change.delivery.pk, change)
-    return [_example(request, change, here=here) for change in shown.values()]
+    people = people_of([change.delivery for change in shown.values()])
+    return [
+        _example(request, change, whose=people.get(pk), here=here)
+        for pk, change in shown.items()
+    ]
 
 
-def _example(request: HttpRequest, change: Change, *, here: str) -> dict[str, Any]:
-    shown = is_revealed(request, change.subject)
+def _example(
+    request: HttpRequest, change: Change, *, whose: UUID | None, here: str
+) -> dict[str, Any]:
+    """Return one; its values are the former person's where the account was handed on."""
+    key = whose or change.delivery.public_id
+    shown = is_revealed(request, key)
     return {
         "title": f"{change.vendor} {change.record_type}",
         "delivery": link(change.delivery, change.delivery.public_id),
         "is_revealed": shown,
-        "hidden": "" if shown else _hidden(request, change.subject, here=here),
+        "hidden": "" if shown else _hidden(request, key, here=here),
         "fields": [
             {
                 "path": one.path,
@@ -158,8 +167,8 @@ def _example(request: HttpRequest, change: Change, *, here: str) -> dict[str, An
     }
 
 
-def _hidden(request: HttpRequest, subject: UUID, *, here: str) -> SafeString | str:
-    return offer(subject, here=here) if may_reveal(request) else WITHHELD
+def _hidden(request: HttpRequest, key: UUID, *, here: str) -> SafeString | str:
+    return offer(key, here=here) if may_reveal(request) else WITHHELD
 
 
 def _audit(request: HttpRequest, run: ReplayRun) -> str:

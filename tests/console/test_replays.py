@@ -13,7 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from biometrics import selectors
-from biometrics.models import AuditEntry, ReplayRun, Subject, WebhookDelivery
+from biometrics.linking import relink
+from biometrics.models import (
+    AuditEntry,
+    ReplayRun,
+    Subject,
+    VendorConnection,
+    WebhookDelivery,
+)
 from biometrics.replay import pieces, runs
 from biometrics.replay.selection import Selection
 from biometrics.vendors.base import StoredDelivery, Understanding
@@ -29,6 +36,7 @@ CHOOSE = "admin:biometrics_replay_choose"
 @pytest.fixture(autouse=True)
 def _no_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biometrics.nudges.nudge_processing", lambda _shards: None)
+    monkeypatch.setattr("biometrics.nudges.nudge_publishing", lambda _shards: None)
 
 
 @pytest.fixture
@@ -194,6 +202,23 @@ class TestHealthValues:
         assert text.count("4054") == 1
         shown = reverse("admin:biometrics_subject_reveal", args=[kim.id])
         assert shown not in text
+
+    def test_the_new_person_of_an_account_is_not_shown_the_former_ones(
+        self, admin_client: Client, run: ReplayRun
+    ) -> None:
+        account = VendorConnection.objects.get(account_id="kim")
+        kim, new = account.subject, Subject.objects.create(label="Sam")
+        relink(
+            connection_id=account.pk,
+            subject=new,
+            actor="ops",
+            reason="the watch was passed on",
+            now=timezone.now(),
+        )
+        reveal(admin_client, new.pk)
+        assert "4054" not in text_of(admin_client, run)
+        reveal(admin_client, kim.pk)
+        assert "4054" in text_of(admin_client, run)
 
     def test_without_the_right_there_is_no_offer(self, run: ReplayRun) -> None:
         client = signed_in("operator")
