@@ -140,16 +140,16 @@ def _of_published(found: Found, told: str) -> str:
 
 
 def _told(found: Found) -> str:
-    """Count what it said; a connection's news says nothing else."""
-    parts = [
+    """Count what it said; news of a connection say nothing else."""
+    changes = sum(m.event_id is None and m.alert_id is None for m in found.messages)
+    if changes and not found.events:
+        return f"{_plural(changes, 'change')} of the connection"
+    counts = [
         _count(found.events, "event"),
         _count(found.readings, "reading"),
         _count(found.alerts, "alert"),
     ]
-    changes = sum(m.event_id is None and m.alert_id is None for m in found.messages)
-    if changes:
-        parts.append(_plural(changes, "change") + " of the connection")
-    return ", ".join(parts)
+    return ", ".join(counts)
 
 
 def _parked(found: Found) -> str:

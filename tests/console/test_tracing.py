@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from biometrics.admin.trail import trail_of
 from biometrics.linking import relink
 from biometrics.models import (
     BiometricEvent,
@@ -86,6 +87,10 @@ def test_a_connections_change_is_told_by_its_delivery(now: datetime) -> None:
         (message,) = found_of(delivery).messages
         assert delivery_of(message) == delivery
     assert "connection.revoked" not in told(first)
+    ended.refresh_from_db()
+    assert trail_of(ended).sentence == (
+        "Understood: 1 change of the connection. 1 message on the way to Kafka."
+    )
 
 
 class TestWhose:
