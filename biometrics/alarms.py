@@ -11,6 +11,19 @@ from biometrics.models import StaffAlarm
 
 logger = logging.getLogger(__name__)
 
+_TITLES = {
+    "ledger": "Ledger does not add up",
+    "needs_reconnect": "Connection needs a new consent",
+    "notice": "Somebody could not be told",
+    "silence": "Silent stream",
+    "subscriptions": "Vendor's subscriptions",
+}
+
+
+def title_of(kind: str) -> str:
+    """Return what a kind of alarm is about, in words; an unknown one speaks for itself."""
+    return _TITLES.get(kind) or kind.replace("_", " ").capitalize()
+
 
 def sound(kind: str, *, key: str = "", text: str, now: datetime) -> bool:
     """Raise an alarm, or bring the text of the open one up to date.

@@ -22,9 +22,14 @@ def count(*, now: datetime) -> Balance:
 
 def recent(*, now: datetime) -> tuple[Balance, datetime]:
     """Return the last count and its time; it is counted now where there is none."""
+    return kept() or (count(now=now), now)
+
+
+def kept() -> tuple[Balance, datetime] | None:
+    """Return the last count and its time, None where there is none; nothing is counted."""
     found = snapshots.latest(_NAME)
     if found is None:
-        return count(now=now), now
+        return None
     at, value = found
     return _from_json(value), at
 

@@ -5,7 +5,7 @@ Everything here stays on partial indexes, so it costs the same with a year of hi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -37,15 +37,6 @@ _TIMED = 500
 _TIMED_SINCE = timedelta(hours=1)
 _TIMED_KEPT_S = 5
 _TIMED_KEY = "webhook-to-kafka"
-# What each of the live numbers says something about.
-_NEEDS = {
-    "deliveries": "biometrics.view_webhookdelivery",
-    "parked": "biometrics.view_webhookdelivery",
-    "outbox": "biometrics.view_outboxmessage",
-    "delay": "biometrics.view_outboxmessage",
-    "alerts": "biometrics.view_hrvalert",
-    "replay": "biometrics.view_replayrun",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,21 +129,6 @@ def dashboard_numbers(*, now: datetime) -> dict[str, str]:
         "alerts_medium": str(alerts.get("MEDIUM", 0)),
         **_delays(now=now),
         **_replay_numbers(),
-    }
-
-
-def for_viewer(
-    numbers: Mapping[str, str], *, may: Callable[[str], bool]
-) -> dict[str, str]:
-    """Return those of the dashboard's numbers that somebody may see.
-
-    `may` is asked for permissions by name.
-    """
-    granted = {kind for kind, permission in _NEEDS.items() if may(permission)}
-    return {
-        key: text
-        for key, text in numbers.items()
-        if key == "as_of" or key.partition("_")[0] in granted
     }
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from resilience.states import Mode, State
+
 if TYPE_CHECKING:
     from resilience.protocol import View
-    from resilience.states import Mode, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,18 @@ class Snapshot:
     reason: str
     mode_reason: str
     store_up: bool
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Closed, and no operator has a hand in it."""
+        return self.state is State.CLOSED and self.mode is Mode.AUTO
+
+    @property
+    def is_refusing(self) -> bool:
+        """Calls are refused now."""
+        if self.mode is Mode.AUTO:
+            return self.state is State.OPEN
+        return self.mode is Mode.FORCED_OPEN
 
 
 def snapshot_of(

@@ -25,7 +25,7 @@ from resilience.errors import ResilienceError, StoreUnavailableError
 from resilience.models import BreakerMode, BreakerTransition
 from resilience.pages import PAGES, ActionPage
 from resilience.registry import current
-from resilience.states import REASON_LENGTH, Mode, State
+from resilience.states import REASON_LENGTH, Mode
 from resilience.timeline import timeline
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class BreakerListView(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[
         """Give one row for each circuit, the ones in trouble first."""
         now = datetime.now(tz=UTC)
         snapshots = [_snapshot(name) for name in control.known_names()]
-        snapshots.sort(key=lambda s: (_is_at_rest(s), s.name))
+        snapshots.sort(key=lambda s: (s.is_at_rest, s.name))
         return super().get_context_data(
             rows=[_row(snapshot, now=now) for snapshot in snapshots],
             summary=_summary(snapshots),
@@ -185,14 +185,10 @@ def _snapshot(name: str) -> Snapshot:
     return current().get(name).snapshot()
 
 
-def _is_at_rest(snapshot: Snapshot) -> bool:
-    return snapshot.state is State.CLOSED and snapshot.mode is Mode.AUTO
-
-
 def _summary(snapshots: list[Snapshot]) -> str:
     if not snapshots:
         return "No circuit is in the settings or in use."
-    troubled = [s.name for s in snapshots if not _is_at_rest(s)]
+    troubled = [s.name for s in snapshots if not s.is_at_rest]
     if troubled:
         return (
             f"{len(troubled)} of {len(snapshots)} need a look: {', '.join(troubled)}."
@@ -212,15 +208,9 @@ def _row(snapshot: Snapshot, *, now: datetime) -> dict[str, object]:
         "age": wording.age((now - shown_since).total_seconds()),
         "next_probe": wording.next_probe(snapshot),
         "sentence": wording.sentence(snapshot, now=now),
-        "is_refusing": _is_refusing(snapshot),
-        "is_at_rest": _is_at_rest(snapshot),
+        "is_refusing": snapshot.is_refusing,
+        "is_at_rest": snapshot.is_at_rest,
     }
-
-
-def _is_refusing(snapshot: Snapshot) -> bool:
-    if snapshot.mode is Mode.AUTO:
-        return snapshot.state is State.OPEN
-    return snapshot.mode is Mode.FORCED_OPEN
 
 
 def _history(

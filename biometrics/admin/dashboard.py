@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,17 +10,15 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from biometrics import balances, selectors
+from biometrics import balances, board
 from biometrics.admin import inbox, ledger_page
 from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
 from biometrics.admin.inbox import WORST_FIRST, why
-from biometrics.admin.traffic import traffic
 from biometrics.alerts.wording import LIMITS_OF_USE
-from biometrics.models import HrvAlert, StaffAlarm, WebhookDelivery
+from biometrics.board.traffic import OPTIONS
+from biometrics.models import HrvAlert, WebhookDelivery
 from biometrics.models.hrv import AlertStatus
-from resilience import get_breaker
-from resilience.control import known_names
 
 _PAGES = {
     "ledger": (ledger_page.NAME, ledger_page.PERMISSION, ""),
@@ -30,6 +29,11 @@ _PAGES = {
         "?status__exact=pending",
     ),
     "alerts": (inbox.LIST, "biometrics.view_hrvalert", "?status__exact=open"),
+    "alarms": (
+        "admin:biometrics_staffalarm_changelist",
+        "biometrics.view_staffalarm",
+        "?state=open",
+    ),
     "breakers": (
         "admin:resilience_breakermode_changelist",
         "resilience.view_breakermode",
@@ -38,20 +42,43 @@ _PAGES = {
 }
 
 
+_HEADERS = {
+    "alarms": ["Since (UTC)", "What", "Whose", "What to do"],
+    "breakers": ["Circuit", "State", "What it does now"],
+    "ledger": [
+        "Vendor",
+        "Received",
+        "Duplicate",
+        "Rejected",
+        "Stored",
+        "Processed",
+        "Ignored",
+        "Waiting",
+        "Parked",
+        "Recovered",
+        "Backfilled",
+        "Imbalance",
+    ],
+    "traffic": ["Vendor", "Outcome", "Last hour", "Last full minute"],
+}
+
+
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the dashboard's blocks, each only for those who may see its rows."""
     now = timezone.now()
     may = request.user.has_perm
+    ledger = balances.recent(now=now) if may(ledger_page.PERMISSION) else None
+    shown = board.for_viewer(board.whole(now=now, ledger=ledger), may=may)
     context["title"] = "Dashboard"
-    context["numbers"] = selectors.for_viewer(
-        selectors.dashboard_numbers(now=now), may=may
-    )
+    context |= shown
+    context["headers"] = _HEADERS
     context["urls"] = _urls(may)
     context["sees_nothing"] = not context["urls"]
-    if may(ledger_page.PERMISSION):
-        context["balance"], at = balances.recent(now=now)
-        context["ledger_title"] = ledger_page.title(at)
-        context["traffic"] = traffic(now=now)
+    if ledger is not None:
+        context["balance"] = ledger[0]
+        context["ledger_title"] = ledger_page.TITLE
+        context["traffic_data"] = json.dumps(shown["charts"]["traffic"])
+        context["traffic_options"] = json.dumps(OPTIONS)
         context["deliveries"] = {
             "headers": ["Received (UTC)", "Vendor", "Type", "Status"],
             "rows": [
@@ -64,19 +91,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
                 for row in WebhookDelivery.objects.order_by("-id")[:8]
             ],
         }
-    if may("biometrics.view_staffalarm"):
-        context["alarms"] = {
-            "headers": ["Since (UTC)", "What", "Whose", "What to do"],
-            "rows": [
-                [link(row, moment(row.since)), row.kind, row.key, row.text]
-                for row in StaffAlarm.objects.filter(cleared_at=None).order_by("since")[
-                    :8
-                ]
-            ],
-        }
     if may("biometrics.view_hrvalert"):
         context["limits_of_use"] = LIMITS_OF_USE
-        context["disturbance"] = disturbance(now=now, opened=context["numbers"])
+        context["disturbance"] = disturbance(now=now, opened=shown["numbers"])
         context["alerts"] = {
             "headers": ["Severity", "Person", "Night", "Why"],
             "rows": [
@@ -90,12 +107,6 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
                 .select_related("subject")
                 .order_by(WORST_FIRST, "-raised_at")[:8]
             ],
-        }
-    if may("resilience.view_breakermode"):
-        snapshots = [get_breaker(name).snapshot() for name in known_names()]
-        context["breakers"] = {
-            "headers": ["Circuit", "State", "Mode"],
-            "rows": [[s.name, s.state, s.mode] for s in snapshots],
         }
     return context
 

@@ -17,12 +17,14 @@ from unfold.admin import ModelAdmin
 
 from biometrics import balances, ledger
 from biometrics.admin.base import link, list_link
+from biometrics.board.accounts import accounts
 from biometrics.ledger import Balance, Line
 from biometrics.models import BiometricEvent, HrvAlert, WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
 
 PERMISSION = "biometrics.view_webhookdelivery"
 NAME = "admin:biometrics_ledger"
+TITLE = f"Ledger of {balances.HOURS} hours"
 _MOST_NAMED = 50
 _AN_HOUR = timedelta(hours=1)
 
@@ -56,7 +58,8 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         "balance": balance,
         "hours": _hours(balance),
         "unnamed": _unnamed(request, balance) if balance.imbalance else [],
-        "ledger_title": title(at),
+        "numbers": accounts(balance, at=at)["numbers"],
+        "ledger_title": TITLE,
         "again": f"{reverse(NAME)}?now",
     }
     return TemplateResponse(request, "admin/biometrics/ledger.html", context)
@@ -72,11 +75,6 @@ def sentence(balance: Balance) -> str:
         f"{balance.imbalance} cannot be accounted for. The hours that do not add up come"
         " first; compare their rows with what the vendor says that it sent."
     )
-
-
-def title(at: datetime) -> str:
-    """Return the heading of the sums, with the time of the count."""
-    return f"Ledger of {balances.HOURS} hours, counted at {at:%H:%M:%S} UTC"
 
 
 def _hours(balance: Balance) -> list[Hour]:

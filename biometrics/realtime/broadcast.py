@@ -9,29 +9,36 @@ import redis
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from biometrics import nudges, selectors
+from biometrics import board, nudges
 
 logger = logging.getLogger(__name__)
 
 GROUP = "staff"
 _TURN = "auren:live-turn"
 _TURN_MS = 250
+# What takes more counting goes along at most this often.
+_WHOLE_TURN = "auren:live-whole-turn"
+_WHOLE_TURN_MS = 2000
 
 
 def broadcast_numbers(*, now: datetime) -> bool:
     """Send the dashboard's numbers unless somebody just did; says whether it sent.
 
-    Redis away means that nobody is watching live: the pages still show numbers.
+    Every two seconds the whole board goes with them. Redis away means that nobody is
+    watching live: the pages still show numbers.
     """
     try:
-        if not nudges.connect().set(_TURN, 1, nx=True, px=_TURN_MS):
+        if not _takes(_TURN, ms=_TURN_MS):
             return False
-        message = {
-            "type": "live.numbers",
-            "numbers": selectors.dashboard_numbers(now=now),
-        }
+        is_whole = _takes(_WHOLE_TURN, ms=_WHOLE_TURN_MS)
+        told = board.whole(now=now) if is_whole else board.quick(now=now)
+        message = {"type": "live.numbers", **told}
         async_to_sync(get_channel_layer().group_send)(GROUP, message)
     except (redis.RedisError, OSError) as error:
         logger.info("live.not_sent", extra={"error": type(error).__name__})
         return False
     return True
+
+
+def _takes(turn: str, *, ms: int) -> bool:
+    return bool(nudges.connect().set(turn, 1, nx=True, px=ms))

@@ -12,15 +12,15 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 
 from biometrics import sittings
+from biometrics.board import Board, for_viewer
 from biometrics.realtime.broadcast import GROUP
-from biometrics.selectors import for_viewer
 
 _FORBIDDEN = 4403
 _RECHECK_S = 60.0
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
-    """One browser tab of a staff member. Sends {"numbers": {key: text}}, takes nothing."""
+    """One browser tab of a staff member. Sends parts of the board, takes nothing."""
 
     _watch: asyncio.Task[None] | None = None
     _granted: frozenset[str] = frozenset()
@@ -45,8 +45,12 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def live_numbers(self, message: dict[str, Any]) -> None:
         """Pass on what this person may see of one group message."""
-        numbers = for_viewer(message["numbers"], may=self._granted.__contains__)
-        await self.send_json({"numbers": numbers})
+        told = Board(
+            numbers=message["numbers"],
+            tables=message.get("tables", {}),
+            charts=message.get("charts", {}),
+        )
+        await self.send_json(for_viewer(told, may=self._granted.__contains__))
 
     async def _recheck(self) -> None:
         """Close when the account is gone: the session's user is fixed at connect."""

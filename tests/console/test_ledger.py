@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from biometrics.admin.traffic import traffic
+from biometrics.board.traffic import traffic
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
@@ -151,9 +151,10 @@ def test_deliveries_are_counted_minute_by_minute(
     counted(today, n=5)
     counted(today, "rejected", 2)
     found = traffic(now=today.at + timedelta(minutes=1))
-    assert [(x.vendor, x.outcome, x.in_all, x.last_minute) for x in found.lines] == [
-        ("terra", "rejected", 2, 2),
-        ("terra", "stored", 5, 5),
+    rows = found["tables"]["traffic"]
+    assert [[one["text"] for one in row] for row in rows] == [
+        ["terra", "rejected", "2", "2"],
+        ["terra", "stored", "5", "5"],
     ]
     text = text_of(admin_client, INDEX)
     assert "terra rejected 2" in text

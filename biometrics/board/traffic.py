@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 from biometrics import selectors
+from biometrics.board.parts import Board, cell
 from biometrics.models.intake import IntakeOutcome
 
 _MINUTES = 60
 _COLOURS = ("#9333ea", "#0891b2", "#ca8a04", "#16a34a", "#64748b")
 # What was not stored looks the same for every vendor: grey is harmless, red is not.
 _NOT_STORED = {IntakeOutcome.DUPLICATE: "#9ca3af", IntakeOutcome.REJECTED: "#dc2626"}
-_OPTIONS = {
+OPTIONS: Final[Mapping[str, Any]] = {
     "animation": False,
     "maintainAspectRatio": False,
     "plugins": {
@@ -39,52 +39,29 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One vendor and outcome: how many in the last hour, and in the newest full minute."""
-
-    vendor: str
-    outcome: str
-    in_all: int
-    last_minute: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """The block as the template shows it; `data` and `options` are Chart.js's."""
-
-    data: str
-    options: str
-    lines: Sequence[Line]
-
-
-def traffic(*, now: datetime) -> Traffic:
-    """Count the last hour, minute by minute; without deliveries there are no lines."""
+def traffic(*, now: datetime) -> Board:
+    """Count the last hour, minute by minute; without deliveries there are no rows."""
     found = selectors.deliveries_per_minute(now=now, minutes=_MINUTES)
     newest = now.replace(second=0, microsecond=0)
     minutes = [newest - timedelta(minutes=ago) for ago in range(_MINUTES - 1, -1, -1)]
     vendors = sorted({vendor for vendor, _ in found})
-    return Traffic(
-        data=json.dumps(
-            {
-                "labels": [f"{minute:%H:%M}" for minute in minutes],
-                "datasets": [
-                    _bars(key, counts, minutes=minutes, vendors=vendors)
-                    for key, counts in found.items()
-                ],
-            }
-        ),
-        options=json.dumps(_OPTIONS),
-        lines=[
-            Line(
-                vendor=vendor,
-                outcome=outcome,
-                in_all=sum(counts.values()),
-                last_minute=counts.get(newest - timedelta(minutes=1), 0),
-            )
-            for (vendor, outcome), counts in found.items()
+    chart = {
+        "labels": [f"{minute:%H:%M}" for minute in minutes],
+        "datasets": [
+            _bars(key, counts, minutes=minutes, vendors=vendors)
+            for key, counts in found.items()
         ],
-    )
+    }
+    rows = [
+        [
+            cell(vendor),
+            cell(outcome),
+            cell(sum(counts.values())),
+            cell(counts.get(newest - timedelta(minutes=1), 0)),
+        ]
+        for (vendor, outcome), counts in found.items()
+    ]
+    return Board(numbers={}, tables={"traffic": rows}, charts={"traffic": chart})
 
 
 def _bars(
