@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "biometrics.signing_in.SittingMiddleware",
+    "biometrics.admin.viewer.ViewerMiddleware",
     # The last: it answers a sign-in that is locked.
     "axes.middleware.AxesMiddleware",
 ]

@@ -120,7 +120,8 @@ def dashboard_numbers(*, now: datetime) -> dict[str, str]:
             depths["deliveries", "pending"] + depths["deliveries", "retrying"]
         ),
         "deliveries_unlinked": str(depths["deliveries", "unlinked"]),
-        "parked": str(depths["deliveries", "parked"] + depths["messages", "parked"]),
+        "parked_deliveries": str(depths["deliveries", "parked"]),
+        "parked_messages": str(depths["messages", "parked"]),
         "outbox_waiting": str(waiting),
         "outbox_oldest": _age(oldest["messages"]),
         "alerts_open": str(sum(alerts.values())),

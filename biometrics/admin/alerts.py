@@ -35,7 +35,7 @@ from biometrics.admin.limits import LimitedAdmin
 from biometrics.admin.reasons import ReasonForm, Verb, confirm
 from biometrics.admin.reveal import is_revealed
 from biometrics.alerts import staff
-from biometrics.models import HrvAlert, HrvNight
+from biometrics.models import BiometricEvent, HrvAlert, HrvNight, OutboxMessage
 from biometrics.models.hrv import AlertStatus, Feedback, Severity
 from biometrics.tracing import deliveries_of
 
@@ -61,6 +61,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
 
     # The codes name the limits that the value was below of; notes say what was found.
     health_fields = ("rules", "found", "all_evidence")
+    of_others = {"its_night": HrvNight, "its_messages": OutboxMessage}
     change_form_before_template = "admin/biometrics/hrv_alert.html"
 
     list_before_template = "admin/biometrics/inbox.html"
@@ -286,6 +287,7 @@ class HrvNightAdmin(LimitedAdmin[HrvNight]):
     """What one night said and how it was judged."""
 
     health_fields = ("value_ms", "rhr_bpm", "rr_brpm", "temp_c", "judged")
+    of_others = {"its_event": BiometricEvent, "its_alerts": HrvAlert}
 
     list_display = ("night", "person", "series_id", "grade", "ruleset")
     list_filter = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
@@ -19,6 +19,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
+
+from biometrics.admin.viewer import may_view
+from biometrics.models import Subject
 
 ModelT = TypeVar("ModelT", bound=Model)
 AdminT = TypeVar("AdminT")
@@ -36,6 +39,8 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
     """
 
     left_out_of_lists: tuple[str, ...] = ()
+    # Fields and columns that show rows of other tables: only to who may see those.
+    of_others: Mapping[str, type[Model]] = {}
     # What an empty list says: what it means, or what to do.
     nothing_yet = "Nothing has come here yet."
 
@@ -45,6 +50,22 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
     list_per_page = 25
     list_disable_select_all = True
     list_filter_submit = True
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Leave out columns about tables that this person may not see."""
+        return self._seen(super().get_list_display(request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out fields about tables that this person may not see."""
+        kept = [
+            (title, {**options, "fields": self._seen(options["fields"])})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+        return [one for one in kept if one[1]["fields"]]
+
+    def _seen(self, names: Iterable[Any]) -> list[Any]:
+        others = self.of_others
+        return [name for name in names if name not in others or may_view(others[name])]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: rows come from the flow alone."""
@@ -137,9 +158,15 @@ def once(
 
 
 def link(target: Model | None, text: object = None) -> SafeString | str:
-    """Return a link to an object's page, a dash where there is none."""
+    """Return a link to an object's page, a dash where there is none.
+
+    Who may not see the object gets a dash too, but for a person the name alone: it says
+    whose the row is.
+    """
     if target is None:
         return NOTHING
+    if not may_view(type(target)):
+        return str(target) if isinstance(target, Subject) else NOTHING
     opts = target._meta  # noqa: SLF001
     url = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[target.pk])
     return format_html(
@@ -159,8 +186,10 @@ def connect_link(connection: Any) -> SafeString:
     return format_html('<a class="text-link" href="{}">{}</a>', url, text)
 
 
-def list_link(model: type[Model], text: object, **query: object) -> SafeString:
-    """Return a link to a filtered list."""
+def list_link(model: type[Model], text: object, **query: object) -> SafeString | str:
+    """Return a link to a filtered list; the text alone to who may not see the list."""
+    if not may_view(model):
+        return str(text)
     opts = model._meta  # noqa: SLF001
     url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
     terms = urlencode(query)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from biometrics import balances, board
-from biometrics.admin import inbox, ledger_page
+from biometrics.admin import inbox, ledger_page, parked_work
 from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
 from biometrics.admin.inbox import WORST_FIRST, why
@@ -22,7 +22,6 @@ from biometrics.models.hrv import AlertStatus
 
 _PAGES = {
     "ledger": (ledger_page.NAME, ledger_page.PERMISSION, ""),
-    "parked": ("admin:biometrics_parked", "biometrics.view_webhookdelivery", ""),
     "outbox": (
         "admin:biometrics_outboxmessage_changelist",
         "biometrics.view_outboxmessage",
@@ -113,8 +112,11 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _urls(may: Callable[[str], bool]) -> dict[str, str]:
     """Return the pages behind the numbers, of those that this person may open."""
-    return {
+    found = {
         key: reverse(name) + query
         for key, (name, permission, query) in _PAGES.items()
         if may(permission)
     }
+    if any(may(permission) for permission in parked_work.VIEW.values()):
+        found["parked"] = reverse("admin:biometrics_parked")
+    return found

@@ -33,7 +33,11 @@ from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import HidingAdmin
 from biometrics.admin.trail import Trail, curl, trail_of
 from biometrics.admin.trail_verbs import verbs
-from biometrics.models import WebhookDelivery
+from biometrics.models import (
+    BiometricEvent,
+    OutboxMessage,
+    WebhookDelivery,
+)
 from biometrics.models.intake import DeliveryStatus
 from biometrics.replay import runs
 from biometrics.replay.comparing import Preview
@@ -62,6 +66,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
     )
 
     health_fields = ("raw_body", "as_curl", "fetched")
+    of_others = {"its_events": BiometricEvent, "its_messages": OutboxMessage}
     change_form_before_template = "admin/biometrics/trail.html"
 
     list_display = ("received", "vendor", "event_type", "state", "short_error")

@@ -23,7 +23,13 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.filters import MetricFilter, UtcRangeFilter, VendorFilter
 from biometrics.admin.reveal import HidingAdmin
-from biometrics.models import BiometricEvent, Reading
+from biometrics.models import (
+    BiometricEvent,
+    HrvNight,
+    OutboxMessage,
+    Reading,
+    WebhookDelivery,
+)
 from biometrics.models.events import EventStatus
 
 _LABELS = {
@@ -38,6 +44,12 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
     """One thing that a delivery said about one record."""
 
     health_fields = ("value",)
+    of_others = {
+        "came_from": WebhookDelivery,
+        "its_readings": Reading,
+        "its_messages": OutboxMessage,
+        "its_nights": HrvNight,
+    }
 
     list_display = ("created", "vendor", "record", "person", "state")
     list_filter = (
@@ -153,6 +165,7 @@ class ReadingAdmin(HidingAdmin[Reading]):
     """The current value of one metric of one record; lists show no value."""
 
     health_fields = ("amount",)
+    of_others = {"its_event": BiometricEvent}
     list_display = ("local_date", "metric", "unit", "person", "record_type")
     list_filter = (MetricFilter,)
     search_fields = ("subject__id__exact", "event__record_id__exact")
@@ -222,6 +235,6 @@ class ReadingAdmin(HidingAdmin[Reading]):
         return link(row.event)
 
     @display(description="Same metric of this person")
-    def others(self, row: Reading) -> SafeString:
+    def others(self, row: Reading) -> SafeString | str:
         """Link to the person's other values."""
         return list_link(Reading, "show", metric=row.metric, q=row.subject_id)

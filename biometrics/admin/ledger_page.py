@@ -35,7 +35,7 @@ class Hour:
 
     start: datetime
     line: Line
-    found: SafeString
+    found: SafeString | str
     parked: SafeString | str
 
 

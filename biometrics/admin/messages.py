@@ -24,6 +24,8 @@ from biometrics.admin.base import (
 from biometrics.admin.filters import PublishedFilter
 from biometrics.admin.reveal import MASK, HidingAdmin
 from biometrics.models import (
+    BiometricEvent,
+    HrvAlert,
     OutboxMessage,
     PublishBatch,
     ShardLease,
@@ -49,6 +51,11 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
 
     health_fields = ("record_value",)
     without_values = MappingProxyType({"record_headers": "other_headers"})
+    of_others = {
+        "its_event": BiometricEvent,
+        "its_alert": HrvAlert,
+        "its_batch": PublishBatch,
+    }
 
     list_display = ("created", "topic", "event_type", "state", "where")
     list_filter = (
@@ -162,6 +169,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
 class PublishBatchAdmin(ReadOnlyAdmin[PublishBatch]):
     """What one Kafka transaction held."""
 
+    of_others = {"rows": OutboxMessage}
     list_display = ("created", "shard", "seq", "phase", "size")
     list_filter = (("state", ChoicesDropdownFilter),)
     ordering = ("-id",)
@@ -191,7 +199,7 @@ class PublishBatchAdmin(ReadOnlyAdmin[PublishBatch]):
         return row.state
 
     @display(description="Messages")
-    def rows(self, row: PublishBatch) -> SafeString:
+    def rows(self, row: PublishBatch) -> SafeString | str:
         """Link to what it holds."""
         return list_link(OutboxMessage, "show", batch__id__exact=row.pk)
 

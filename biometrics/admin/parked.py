@@ -34,6 +34,7 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
     """People whose messages wait for a decision."""
 
     nothing_yet = "Nobody's messages wait."
+    of_others = {"stuck_at": OutboxMessage, "waiting": OutboxMessage}
 
     list_display = ("since_utc", "person", "code", "reason", "waiting")
     list_filter = (("code", ChoicesDropdownFilter), ("since", UtcRangeFilter))
@@ -100,7 +101,7 @@ class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
         return link(OutboxMessage.objects.filter(pk=row.from_id).first())
 
     @display(description="Messages")
-    def waiting(self, row: ParkedQueue) -> SafeString:
+    def waiting(self, row: ParkedQueue) -> SafeString | str:
         """Link to what waits."""
         return list_link(
             OutboxMessage, "show", q=row.subject, status__exact=MessageStatus.PARKED

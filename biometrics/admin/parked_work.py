@@ -34,7 +34,8 @@ from biometrics.replay.selection import Selection
 
 # One click goes through so many people; the next one goes on.
 _MOST = 500
-_VIEW = {
+# Who may look at what.
+VIEW = {
     "deliveries": "biometrics.view_webhookdelivery",
     "queues": "biometrics.view_parkedqueue",
 }
@@ -78,11 +79,11 @@ _TITLES = {
 def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
     """Show the groups that this person may see."""
     may = request.user.has_perm
-    if not any(may(permission) for permission in _VIEW.values()):
+    if not any(may(permission) for permission in VIEW.values()):
         raise PermissionDenied
     groups = {
-        "deliveries": parked.delivery_groups() if may(_VIEW["deliveries"]) else [],
-        "queues": parked.queue_groups() if may(_VIEW["queues"]) else [],
+        "deliveries": parked.delivery_groups() if may(VIEW["deliveries"]) else [],
+        "queues": parked.queue_groups() if may(VIEW["queues"]) else [],
     }
     context = {
         **admin.admin_site.each_context(request),

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
@@ -37,6 +37,7 @@ from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import reveal
 from biometrics.admin.tuning import PERMISSION as TUNING_PERMISSION
 from biometrics.admin.tuning import tune
+from biometrics.admin.viewer import may_view
 from biometrics.connections import consent, registry
 from biometrics.models import (
     BiometricEvent,
@@ -56,6 +57,13 @@ _LABELS = {
     ConnectionStatus.NEEDS_RECONNECT: "danger",
     ConnectionStatus.REVOKED: "warning",
 }
+_MORE: dict[type[Model], str] = {
+    BiometricEvent: "Events",
+    Reading: "Readings",
+    HrvNight: "HRV nights",
+    HrvAlert: "Alerts",
+    OutboxMessage: "Messages",
+}
 
 
 @admin.register(Subject)
@@ -67,6 +75,7 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
     )
 
     change_form_before_template = "admin/biometrics/hrv_person.html"
+    of_others = {"connected": VendorConnection, "last_alerts": HrvAlert}
     list_display = ("label", "id", "created")
     search_fields = ("id__exact", "label__istartswith")
     search_help_text = "Person id, whole, or the start of the label."
@@ -81,6 +90,19 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
     def created(self, row: Subject) -> SafeString | str:
         """Show since when."""
         return moment(row.created_at)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave the links to other lists out where none of them may be followed."""
+        kept = super().get_fieldsets(request, obj)
+        if any(may_view(model) for model in _MORE):
+            return kept
+        return [
+            (
+                title,
+                {**options, "fields": [f for f in options["fields"] if f != "more"]},
+            )
+            for title, options in kept
+        ]
 
     @display(description="Connections")
     @once
@@ -162,11 +184,9 @@ class SubjectAdmin(ReadOnlyAdmin[Subject]):
         """Link to the filtered lists."""
         return bullets(
             [
-                list_link(BiometricEvent, "Events", q=row.pk),
-                list_link(Reading, "Readings", q=row.pk),
-                list_link(HrvNight, "HRV nights", q=row.pk),
-                list_link(HrvAlert, "Alerts", q=row.pk),
-                list_link(OutboxMessage, "Messages", q=row.pk),
+                list_link(model, text, q=row.pk)
+                for model, text in _MORE.items()
+                if may_view(model)
             ]
         )
 
@@ -176,6 +196,7 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
     """A vendor account. Tokens are never shown, only whether there are any."""
 
     nothing_yet = "No account is connected. A person's page makes a link to send."
+    of_others = {"deliveries": WebhookDelivery}
 
     list_display = ("vendor", "person", "account_id", "state", "updated")
     list_filter = (VendorFilter, ("status", ChoicesDropdownFilter))
@@ -266,7 +287,7 @@ class VendorConnectionAdmin(ReadOnlyAdmin[VendorConnection]):
         return moment(row.updated_at)
 
     @display(description="Deliveries")
-    def deliveries(self, row: VendorConnection) -> SafeString:
+    def deliveries(self, row: VendorConnection) -> SafeString | str:
         """Link to what came for this account."""
         return list_link(WebhookDelivery, "show", vendor=row.vendor, q=row.account_id)
 

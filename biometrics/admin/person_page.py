@@ -19,6 +19,7 @@ from biometrics.admin.hrv_person import person_context
 from biometrics.admin.inbox import age
 from biometrics.admin.reveal import is_revealed
 from biometrics.admin.tuning import PERMISSION as TUNE
+from biometrics.admin.viewer import may_view
 from biometrics.alerts.configured import configured_ruleset
 from biometrics.alerts.rules import assess_level
 from biometrics.catalogue import Metric
@@ -68,14 +69,17 @@ class Night:
 def page_context(request: HttpRequest, subject: Subject) -> dict[str, Any]:
     """Return what stands above the person's fields; values only after a reveal."""
     now = timezone.now()
-    connections = list(subject.connections.order_by("vendor", "id")[:_MOST_CONNECTIONS])
+    may_see = may_view(VendorConnection)
+    mine = subject.connections.order_by("vendor", "id") if may_see else []
+    connections = list(mine[:_MOST_CONNECTIONS])
     fresh = [
         line for connection in connections for line in _freshness(connection, now=now)
     ]
     context = {
         **person_context(request, subject),
         "person": subject,
-        "sentence": _sentence(connections, fresh),
+        "sees_connections": may_see,
+        "sentence": _sentence(connections, fresh) if may_see else "",
         "freshness": fresh,
         "alarms": _alarms(request, connections),
         "verbs": [

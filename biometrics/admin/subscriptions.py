@@ -34,7 +34,7 @@ from biometrics.admin.base import (
 from biometrics.admin.inviting import CopyForm
 from biometrics.admin.reasons import Verb, confirm
 from biometrics.errors import BiometricsError
-from biometrics.models import AlertNotice, AlertSubscription
+from biometrics.models import AlertNotice, AlertSubscription, HrvAlert
 from biometrics.models.hrv import Severity
 from biometrics.models.notices import Channel, NoticeStatus
 from biometrics.notifying import subscribing
@@ -108,6 +108,7 @@ class AlertSubscriptionAdmin(ReadOnlyAdmin[AlertSubscription]):
     nothing_yet = "Nobody is told outside of this console yet."
 
     list_before_template = "admin/biometrics/subscribe_link.html"
+    of_others = {"told": AlertNotice}
     list_display = ("channel", "address", "least", "owner", "state")
     list_filter = (("channel", ChoicesDropdownFilter),)
     list_select_related = ("owner",)
@@ -185,7 +186,7 @@ class AlertSubscriptionAdmin(ReadOnlyAdmin[AlertSubscription]):
         return moment(row.created_at)
 
     @display(description="Told so far")
-    def told(self, row: AlertSubscription) -> SafeString:
+    def told(self, row: AlertSubscription) -> SafeString | str:
         """Link to what was sent."""
         return list_link(AlertNotice, "show", subscription__id__exact=row.pk)
 
@@ -250,6 +251,7 @@ def _end(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> 
 class AlertNoticeAdmin(ReadOnlyAdmin[AlertNotice]):
     """What one subscriber was told of one alert, or will be."""
 
+    of_others = {"whom": AlertSubscription, "its_alert": HrvAlert}
     list_display = ("created", "whom", "its_alert", "state", "error")
     list_filter = (("status", ChoicesDropdownFilter),)
     list_select_related = ("subscription", "alert")

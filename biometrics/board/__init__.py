@@ -21,7 +21,7 @@ from biometrics.ledger import Balance
 
 __all__ = ["Board", "for_viewer", "quick", "whole"]
 
-# What the first word of a key tells of, and who may see it.
+# What a key, or its first word, tells of, and who may see it.
 _NEEDS = {
     "alarms": "biometrics.view_staffalarm",
     "alerts": "biometrics.view_hrvalert",
@@ -30,7 +30,8 @@ _NEEDS = {
     "deliveries": "biometrics.view_webhookdelivery",
     "ledger": "biometrics.view_webhookdelivery",
     "outbox": "biometrics.view_outboxmessage",
-    "parked": "biometrics.view_webhookdelivery",
+    "parked_deliveries": "biometrics.view_webhookdelivery",
+    "parked_messages": "biometrics.view_parkedqueue",
     "replay": "biometrics.view_replayrun",
     "traffic": "biometrics.view_webhookdelivery",
 }
@@ -61,9 +62,12 @@ def for_viewer(board: Board, *, may: Callable[[str], bool]) -> Board:
     granted = {kind for kind, permission in _NEEDS.items() if may(permission)}
 
     def is_seen(key: str) -> bool:
-        return key == "as_of" or key.partition("_")[0] in granted
+        return key == "as_of" or not granted.isdisjoint({key, key.partition("_")[0]})
 
     numbers = {key: text for key, text in board["numbers"].items() if is_seen(key)}
+    parked = [int(n) for key, n in numbers.items() if key.startswith("parked_")]
+    if parked:
+        numbers["parked"] = str(sum(parked))
     if "breakers_refusing" in board["numbers"]:
         numbers["summary"] = summary(numbers)
     return Board(
