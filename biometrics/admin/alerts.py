@@ -33,7 +33,7 @@ from biometrics.admin.hrv_evidence import evidence_of
 from biometrics.admin.inbox import answers
 from biometrics.admin.limits import LimitedAdmin
 from biometrics.admin.reasons import ReasonForm, Verb, confirm
-from biometrics.admin.reveal import is_revealed
+from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
 from biometrics.alerts import staff
 from biometrics.models import BiometricEvent, HrvAlert, HrvNight, OutboxMessage
 from biometrics.models.hrv import AlertStatus, Feedback, Severity
@@ -82,6 +82,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         "state",
         "person",
         "night",
+        "evidence_line",
         "rules",
         "series_id",
         "ruleset",
@@ -106,8 +107,10 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
             context["answers"] = answers(row, here=request.path)
             context["is_open"] = row.status == AlertStatus.OPEN
         if is_revealed(request, row.subject_id):
-            context |= {"evidence": evidence_of(row), "chart": around(row)}
-        return context
+            return context | {"evidence": evidence_of(row), "chart": around(row)}
+        key, here = row.subject_id, request.path
+        place = offer(key, here=here) if may_reveal(request) else WITHHELD
+        return context | {"why": self.evidence_line(row), "place": place}
 
     def get_urls(self) -> list[Any]:
         """Add the address that a row's buttons post to."""
@@ -188,7 +191,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         # Of the annotation in get_queryset.
         return inbox.why(row, state=row.baseline_state)  # type: ignore[attr-defined]
 
-    @display(description="Rules that spoke")
+    @display(description="Rules that spoke, by code")
     def rules(self, row: HrvAlert) -> str:
         """Show the reason codes."""
         return ", ".join(row.reasons) or NOTHING
@@ -213,7 +216,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         """Show the note of whoever acknowledged it."""
         return row.note or NOTHING
 
-    @display(description="Night")
+    @display(description="Night as judged")
     @once
     def its_night(self, row: HrvAlert) -> SafeString | str:
         """Link to the night that was judged."""

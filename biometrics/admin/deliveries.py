@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
@@ -17,7 +19,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
 from biometrics import parked
-from biometrics.admin import ledger_page
+from biometrics.admin import as_command, ledger_page
 from biometrics.admin.base import (
     NOTHING,
     bullets,
@@ -30,8 +32,8 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.filters import ErrorCodeFilter, UtcRangeFilter, VendorFilter
 from biometrics.admin.reasons import Verb, confirm
-from biometrics.admin.reveal import HidingAdmin
-from biometrics.admin.trail import Trail, curl, trail_of
+from biometrics.admin.reveal import HidingAdmin, is_revealed
+from biometrics.admin.trail import Trail, trail_of
 from biometrics.admin.trail_verbs import verbs
 from biometrics.models import (
     BiometricEvent,
@@ -121,9 +123,22 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         js = ("biometrics/copy.js",)
 
     def get_urls(self) -> list[Any]:
-        """Add the ledger's page."""
-        view = self.admin_site.admin_view(self.ledger)
-        return [path("ledger/", view, name="biometrics_ledger"), *super().get_urls()]
+        """Add the ledger's page, and each body as a file."""
+        view = self.admin_site.admin_view
+        return [
+            path("ledger/", view(self.ledger), name="biometrics_ledger"),
+            path("<int:key>/body/", view(self.body), name=as_command.BODY_PAGE),
+            *super().get_urls(),
+        ]
+
+    def body(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Hand out the bytes as they were signed, once they are revealed."""
+        row = get_object_or_404(WebhookDelivery, pk=key, body__isnull=False)
+        if not self.has_view_permission(request) or not is_revealed(
+            request, self.whom(row)
+        ):
+            raise PermissionDenied
+        return as_command.body_file(row)
 
     def ledger(self, request: HttpRequest) -> HttpResponse:
         """Show what came in against what is there."""
@@ -214,13 +229,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
     @once
     def as_curl(self, row: WebhookDelivery) -> SafeString | str:
         """Show how to send it again; only its sender can sign it."""
-        if row.body is None:
-            return NOTHING
-        return format_html(
-            '<button type="button" class="text-link" data-copy="as-curl">Copy</button>'
-            ' (without a signature)<div id="as-curl">{}</div>',
-            pretty(curl(row)),
-        )
+        return as_command.shown(row)
 
     @display(description="Fetched documents")
     @once

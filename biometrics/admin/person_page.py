@@ -70,8 +70,8 @@ def page_context(request: HttpRequest, subject: Subject) -> dict[str, Any]:
     """Return what stands above the person's fields; values only after a reveal."""
     now = timezone.now()
     may_see = may_view(VendorConnection)
-    mine = subject.connections.order_by("vendor", "id") if may_see else []
-    connections = list(mine[:_MOST_CONNECTIONS])
+    mine = subject.connections.order_by("vendor", "id")
+    connections = list(mine[:_MOST_CONNECTIONS]) if may_see else []
     fresh = [
         line for connection in connections for line in _freshness(connection, now=now)
     ]

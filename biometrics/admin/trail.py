@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from django.conf import settings
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -66,17 +64,6 @@ def trail_of(delivery: WebhookDelivery) -> Trail:
     """Tell the whole way of one delivery, in a fixed number of queries."""
     found = tracing.found_of(delivery)
     return Trail(sentence=_sentence(found), steps=_marked(found), found=found)
-
-
-def curl(delivery: WebhookDelivery) -> str:
-    """Return the delivery as a command; the signature is the sender's to make."""
-    url = f"{settings.PUBLIC_URL}/webhooks/{delivery.vendor}"
-    headers = {**delivery.headers, "content-type": "application/json"}
-    words = ["curl", "-X", "POST", url]
-    for name, value in sorted(headers.items()):
-        words += ["-H", f"{name}: {value}"]
-    body = bytes(delivery.body or b"").decode("utf-8", errors="replace")
-    return shlex.join([*words, "--data-binary", body])
 
 
 def _sentence(found: Found) -> str:

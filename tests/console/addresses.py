@@ -15,7 +15,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.urls import URLPattern, URLResolver, reverse
 
-from biometrics.models import HrvAlert, ReplayRun, Subject
+from biometrics.models import HrvAlert, ReplayRun, Subject, WebhookDelivery
 
 _BREAKER_ACTIONS = ("open", "disable", "observe", "auto", "reset")
 _ROW_PAGES = ("change", "delete", "history")
@@ -93,6 +93,9 @@ def _special(name: str) -> list[list[Any]] | None:
         ],
         "biometrics_replay_cancel": [[x.pk] for x in ReplayRun.objects.all()[:1]],
         "biometrics_replay_confirm": [[x.pk] for x in ReplayRun.objects.all()[:1]],
+        "biometrics_webhookdelivery_body": [
+            [x.pk] for x in WebhookDelivery.objects.all()[:1]
+        ],
         "biometrics_subject_connect": person,
         "biometrics_subject_erase": person,
         "biometrics_subject_reveal": person,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from datetime import timedelta
@@ -10,10 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
+from django.contrib.admin.utils import flatten_fieldsets, label_for_field
 from django.contrib.auth.models import Group, User
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.hrv_chart import around, of_person
 from biometrics.admin.hrv_evidence import (
     AnyRule,
@@ -99,6 +104,37 @@ def test_no_value_is_sent_before_a_reveal(
     assert "Reveal" in before
     reveal(admin_client, ill.subject.pk)
     assert "31.5" in admin_client.get(url).content.decode()
+
+
+def test_before_a_reveal_the_alert_page_says_in_words_why(
+    admin_client: Client, ill: SimpleNamespace
+) -> None:
+    url = page_url("hrvalert", ill.hrvalert.pk)
+    line = why(ill.hrvalert, state="ACTIVE")
+    text = html.unescape(admin_client.get(url).content.decode())
+    assert "Why it was raised" in text
+    # Above the fields, and among them.
+    assert text.count(line) == 2
+    offer = reverse("admin:biometrics_subject_reveal", args=[ill.subject.pk])
+    assert text.index(f'href="{offer}?') < text.index(line, text.index(line) + 1)
+    reveal(admin_client, ill.subject.pk)
+    shown = html.unescape(admin_client.get(url).content.decode())
+    assert "Why it was raised" not in shown
+    assert "HRV was 31.5 ms." in shown
+
+
+def test_no_two_fields_of_a_page_have_the_same_name(rf: RequestFactory) -> None:
+    twice = {}
+    for model, page in site._registry.items():
+        if not isinstance(page, ReadOnlyAdmin):
+            continue
+        names = [
+            label_for_field(name, model, page)
+            for name in flatten_fieldsets(page.get_fieldsets(rf.get("/")))
+        ]
+        if len(set(names)) < len(names):
+            twice[model] = names
+    assert twice == {}
 
 
 def test_without_the_right_the_person_page_says_who_may_see(

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from biometrics.admin.trail import Trail, curl, trail_of
+from biometrics.admin.trail import Trail, trail_of
 from biometrics.models import (
     BiometricEvent,
     OutboxMessage,
@@ -21,7 +21,6 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from tests.console.conftest import NOW
-from tests.console.revealing import reveal
 from tests.console.test_pages import page_url
 
 
@@ -235,19 +234,6 @@ def test_its_queries_do_not_grow_with_it(
 ) -> None:
     with django_assert_max_num_queries(6):
         trail_of(published.webhookdelivery)
-
-
-def test_it_can_be_copied_as_a_command_once_revealed(
-    admin_client: Client, world: SimpleNamespace
-) -> None:
-    url = page_url("webhookdelivery", world.webhookdelivery.pk)
-    assert "--data-binary" not in admin_client.get(url).content.decode()
-    reveal(admin_client, world.subject.pk)
-    assert "--data-binary" in admin_client.get(url).content.decode()
-    command = curl(world.webhookdelivery)
-    assert command.startswith("curl -X POST http")
-    assert "/webhooks/terra -H 'content-type: application/json'" in command
-    assert "signature" not in command
 
 
 def acts(page: str) -> dict[str, str]:
