@@ -26,6 +26,7 @@ from biometrics.models.hrv import AlertStatus
 from biometrics.models.intake import DUE_DELIVERY, DeliveryOrigin, DeliveryStatus
 from biometrics.models.outbox import LeaseStep, MessageStatus
 from biometrics.models.replay import ReplayState
+from resilience.wording import age as in_one_unit
 
 # Runs go one after the other; who looks at an older one looks again.
 _REPLAYS = 5
@@ -205,4 +206,4 @@ def _replay_numbers() -> dict[str, str]:
 
 
 def _age(age: timedelta | None) -> str:
-    return "none" if age is None else f"{age.total_seconds():.0f} s"
+    return "none" if age is None else in_one_unit(age.total_seconds())

@@ -82,6 +82,7 @@ class BreakerAdmin(ReadOnlyAdmin):
 class BreakerTransitionAdmin(ReadOnlyAdmin):
     """The history of every circuit: what changed, why, and who said so."""
 
+    nothing_yet = "No circuit has changed yet: none opened, and nobody operated one."
     list_display = ("at_utc", "breaker", "change", "why", "who")
     list_filter = (
         "breaker",

@@ -82,7 +82,8 @@ def _state_part(snapshot: Snapshot, *, now: datetime) -> str:
     since = age((now - snapshot.since).total_seconds())
     head = "The machine itself says: " if snapshot.mode is not Mode.AUTO else ""
     if snapshot.state is State.CLOSED:
-        counted = f", {snapshot.failures} failures so far" if snapshot.failures else ""
+        word = "failure" if snapshot.failures == 1 else "failures"
+        counted = f", {snapshot.failures} {word} so far" if snapshot.failures else ""
         return f"{head}Closed for {since}{counted}."
     why = cause_of(snapshot.reason)
     if snapshot.state is State.OPEN:

@@ -28,7 +28,10 @@ _OF_CONNECTIONS = ("needs_reconnect", "silence")
 class StaffAlarmAdmin(ReadOnlyAdmin[StaffAlarm]):
     """Each stays open until what raised it is well again; nobody closes one by hand."""
 
-    nothing_yet = "Nothing needs a person."
+    nothing_yet = (
+        "Nothing needs a person. Silent streams, lost consents and a ledger that does not "
+        "add up come here by themselves, and go once they are well."
+    )
 
     list_display = ("raised", "kind", "key", "text", "state")
     list_filter = (OpenAlarmFilter, ("since", UtcRangeFilter))

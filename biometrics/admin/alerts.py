@@ -34,6 +34,7 @@ from biometrics.admin.inbox import answers
 from biometrics.admin.limits import LimitedAdmin
 from biometrics.admin.reasons import ReasonForm, Verb, confirm
 from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
+from biometrics.admin.words import plural
 from biometrics.alerts import staff
 from biometrics.models import BiometricEvent, HrvAlert, HrvNight, OutboxMessage
 from biometrics.models.hrv import AlertStatus, Feedback, Severity
@@ -282,13 +283,17 @@ def _acknowledge(
         actor=request.user.get_username(),
         now=timezone.now(),
     )
-    return f"{count} alerts are acknowledged."
+    return f"{plural(count, 'alert')} acknowledged."
 
 
 @admin.register(HrvNight)
 class HrvNightAdmin(LimitedAdmin[HrvNight]):
     """What one night said and how it was judged."""
 
+    nothing_yet = (
+        "No night was judged yet. One needs a sleep with a value of heart-rate "
+        "variability; Readings shows what came."
+    )
     health_fields = ("value_ms", "rhr_bpm", "rr_brpm", "temp_c", "judged")
     of_others = {"its_event": BiometricEvent, "its_alerts": HrvAlert}
 

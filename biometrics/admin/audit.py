@@ -29,7 +29,10 @@ class AuditEntryAdmin(HidingAdmin[AuditEntry]):
     whose alerts it answered are revealed.
     """
 
-    nothing_yet = "Nothing has been done by hand yet."
+    nothing_yet = (
+        "Nothing has been done by hand yet. Each act and reveal comes here, with its "
+        "reason."
+    )
 
     list_before_template = "admin/biometrics/audit_list.html"
     list_display = ("when", "actor", "verb", "target", "why")

@@ -35,6 +35,7 @@ from biometrics.admin.reasons import Verb, confirm
 from biometrics.admin.reveal import HidingAdmin, is_revealed
 from biometrics.admin.trail import Trail, trail_of
 from biometrics.admin.trail_verbs import verbs
+from biometrics.admin.words import plural
 from biometrics.models import (
     BiometricEvent,
     OutboxMessage,
@@ -301,7 +302,8 @@ def _replay(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) 
         reason=said["reason"],
         now=timezone.now(),
     )
-    return f"{run.total} deliveries are read again: replay {run.pk}."
+    read = plural(run.total, "delivery", "deliveries")
+    return f"To be read again: {read}, as replay {run.pk}."
 
 
 def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
@@ -311,4 +313,4 @@ def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -
         reason=said["reason"],
         now=timezone.now(),
     )
-    return f"{count} deliveries are due again."
+    return f"Due again: {plural(count, 'delivery', 'deliveries')}."

@@ -43,6 +43,10 @@ _LABELS = {
 class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
     """One thing that a delivery said about one record."""
 
+    nothing_yet = (
+        "Nothing has been understood yet. Deliveries shows what came in, and each one "
+        "says what became of it."
+    )
     health_fields = ("value",)
     of_others = {
         "came_from": WebhookDelivery,
@@ -164,6 +168,10 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
 class ReadingAdmin(HidingAdmin[Reading]):
     """The current value of one metric of one record; lists show no value."""
 
+    nothing_yet = (
+        "No values yet. They come with deliveries that are understood; Deliveries shows "
+        "what came in."
+    )
     health_fields = ("amount",)
     of_others = {"its_event": BiometricEvent}
     list_display = ("local_date", "metric", "unit", "person", "record_type")

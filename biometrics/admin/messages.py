@@ -49,6 +49,10 @@ _JUDGED = frozenset({"severity", "priority", "has_triggers", "triggers"})
 class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
     """One message to Kafka and where it stands."""
 
+    nothing_yet = (
+        "Nothing was to be told to Kafka yet. Deliveries shows what came in, and each one "
+        "says what became of it."
+    )
     health_fields = ("record_value",)
     without_values = MappingProxyType({"record_headers": "other_headers"})
     of_others = {
@@ -169,6 +173,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
 class PublishBatchAdmin(ReadOnlyAdmin[PublishBatch]):
     """What one Kafka transaction held."""
 
+    nothing_yet = "Nothing was sent to Kafka yet. Messages shows what waits for it."
     of_others = {"rows": OutboxMessage}
     list_display = ("created", "shard", "seq", "phase", "size")
     list_filter = (("state", ChoicesDropdownFilter),)
@@ -207,6 +212,10 @@ class PublishBatchAdmin(ReadOnlyAdmin[PublishBatch]):
 @admin.register(ShardLease)
 class ShardLeaseAdmin(ReadOnlyAdmin[ShardLease]):
     """Who works on which shard."""
+
+    nothing_yet = (
+        "No worker has taken a shard yet. Is one running? manage.py doctor says so."
+    )
 
     list_display = ("step", "shard", "until_utc", "is_clean", "alarm")
     list_filter = (("step", ChoicesDropdownFilter),)

@@ -33,7 +33,9 @@ from biometrics.models.outbox import MessageStatus
 class ParkedQueueAdmin(ReadOnlyAdmin[ParkedQueue]):
     """People whose messages wait for a decision."""
 
-    nothing_yet = "Nobody's messages wait."
+    nothing_yet = (
+        "Nobody's messages wait. What Kafka refuses comes here, with what to do."
+    )
     of_others = {"stuck_at": OutboxMessage, "waiting": OutboxMessage}
 
     list_display = ("since_utc", "person", "code", "reason", "waiting")

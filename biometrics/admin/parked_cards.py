@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from biometrics.admin.base import link
+from biometrics.admin.words import plural
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import ParkCode
 from biometrics.parked import Group
@@ -100,8 +101,3 @@ def _button(kind: str, verb: str, text: str, **query: object) -> dict[str, str]:
         "url": f"{address}?{urlencode(query)}",
         "variant": "default" if verb == "skip" else "secondary",
     }
-
-
-def plural(number: int, one: str, many: str) -> str:
-    """Return the number with its word."""
-    return f"{number} {one if number == 1 else many}"

@@ -21,11 +21,11 @@ from biometrics.admin.base import safe_next
 from biometrics.admin.parked_cards import (
     CHANGE,
     delivery_card,
-    plural,
     queue_card,
     sentence,
 )
 from biometrics.admin.reasons import ReasonForm
+from biometrics.admin.words import plural
 from biometrics.models import ParkedQueue, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.outbox import OutboxError
@@ -152,8 +152,9 @@ def act_on_queues(
             shards.add(queue.shard)
     nudges.nudge_publishing(shards)
     for text, number in refused.items():
-        messages.warning(request, f"{number} stay parked: {text}")
-    return f"{done} people: what waited flows again."
+        stay = "stays" if number == 1 else "stay"
+        messages.warning(request, f"{number} {stay} parked: {text}")
+    return f"{plural(done, 'person', 'people')}: what waited flows again."
 
 
 def _rows(request: HttpRequest, kind: str) -> QuerySet[Any]:

@@ -38,6 +38,7 @@ from biometrics.admin.reveal import reveal
 from biometrics.admin.tuning import PERMISSION as TUNING_PERMISSION
 from biometrics.admin.tuning import tune
 from biometrics.admin.viewer import may_view
+from biometrics.admin.words import plural
 from biometrics.connections import consent, registry
 from biometrics.models import (
     BiometricEvent,
@@ -324,4 +325,4 @@ def _revoke(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) 
                 reason=said["reason"],
                 now=timezone.now(),
             )
-    return f"{len(chosen)} connections are revoked."
+    return f"{plural(len(chosen), 'connection')} revoked."

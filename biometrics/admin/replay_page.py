@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from biometrics.admin.base import link
 from biometrics.admin.reasons import ReasonForm
 from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
+from biometrics.admin.words import plural
 from biometrics.models import ReplayRun, WebhookDelivery
 from biometrics.models.replay import ReplayState
 from biometrics.replay.comparing import Change, Preview
@@ -90,7 +91,7 @@ def _sentence(run: ReplayRun, found: Preview) -> str:
             )
         case ReplayState.PLANNED:
             return (
-                f"{found.changed} records would be stored and published anew; the rest "
+                f"{plural(found.changed, 'record')} would be stored and published anew; the rest "
                 "stays as it is."
             )
         case ReplayState.RUNNING:
@@ -98,7 +99,8 @@ def _sentence(run: ReplayRun, found: Preview) -> str:
                 "The workers read the deliveries, a piece at a time; live traffic goes "
                 "on. It goes on by itself, whatever process ends."
             )
-    return f"{run.done} of {run.total} deliveries were read; {run.changed} records changed."
+    read = plural(run.total, "delivery", "deliveries")
+    return f"{run.done} of {read} read; {plural(run.changed, 'record')} changed."
 
 
 def _plan(found: Preview) -> dict[str, list[dict[str, Any]]]:

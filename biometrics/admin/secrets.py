@@ -18,6 +18,10 @@ from biometrics.models import SecretUse
 class SecretUseAdmin(ReadOnlyAdmin[SecretUse]):
     """A row for each secret in the settings; none of them is shown, nor any part of it."""
 
+    nothing_yet = (
+        "No webhook was proven by a secret yet: the first one that comes makes a row for "
+        "each secret in the settings."
+    )
     list_display = ("place", "proven", "last", "watched", "state")
     ordering = ("vendor", "slot")
     fields = ("place", "proven", "last", "watched", "counted", "state", "advice")

@@ -33,6 +33,7 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.inviting import CopyForm
 from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.words import plural
 from biometrics.errors import BiometricsError
 from biometrics.models import AlertNotice, AlertSubscription, HrvAlert
 from biometrics.models.hrv import Severity
@@ -105,7 +106,7 @@ class SubscribeForm(forms.Form):
 class AlertSubscriptionAdmin(ReadOnlyAdmin[AlertSubscription]):
     """A webhook's secret is never shown again, only that there is one."""
 
-    nothing_yet = "Nobody is told outside of this console yet."
+    nothing_yet = "Nobody is told of alerts outside of this console yet. The link above begins it."
 
     list_before_template = "admin/biometrics/subscribe_link.html"
     of_others = {"told": AlertNotice}
@@ -244,13 +245,16 @@ def _end(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> 
         )
         for pk in rows.values_list("pk", flat=True)
     )
-    return f"{ended} subscriptions are ended."
+    return f"{plural(ended, 'subscription')} ended."
 
 
 @admin.register(AlertNotice)
 class AlertNoticeAdmin(ReadOnlyAdmin[AlertNotice]):
     """What one subscriber was told of one alert, or will be."""
 
+    nothing_yet = (
+        "Nobody was told of an alert yet. Subscriptions say who would be, and of which."
+    )
     of_others = {"whom": AlertSubscription, "its_alert": HrvAlert}
     list_display = ("created", "whom", "its_alert", "state", "error")
     list_filter = (("status", ChoicesDropdownFilter),)

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from biometrics import reasons, tracing
 from biometrics.admin.base import link, list_link
+from biometrics.admin.words import lasted
 from biometrics.models import (
     BiometricEvent,
     OutboxMessage,
@@ -26,7 +27,6 @@ from biometrics.tracing import Found
 
 # Links beside an event; the list of its record has the others.
 _READINGS = 12
-_AN_HOUR_MS = 3_600_000
 _DUE = (DeliveryStatus.PENDING, DeliveryStatus.RETRYING)
 _NEVER_READ = (DeliveryStatus.IGNORED, DeliveryStatus.ERASED)
 _NOT_YET = "Stored, not yet worked on"
@@ -79,7 +79,7 @@ def _sentence(found: Found) -> str:
         )
     if delivery.status == DeliveryStatus.RETRYING:
         return (
-            f"Tried {delivery.attempts} times, tried again by itself. "
+            f"Tried {_plural(delivery.attempts, 'time')}, tried again by itself. "
             f"Last problem: {delivery.error}"
         )
     if delivery.status == DeliveryStatus.PENDING:
@@ -118,7 +118,7 @@ def _of_published(found: Found, told: str) -> str:
     began = min(message.created_at for message in found.messages)
     first = [m for m in found.messages if m.created_at == began]
     last = max(m.published_at for m in first if m.published_at is not None)
-    took = _words(last - found.delivery.received_at)
+    took = lasted(last - found.delivery.received_at)
     later = len(found.messages) - len(first)
     added = (
         f" {_plural(later, 'record')} of them when it was read again." if later else ""
@@ -305,16 +305,7 @@ def _place(message: OutboxMessage) -> str:
 
 
 def _since(delivery: WebhookDelivery, at: datetime | None) -> str:
-    return "ahead" if at is None else f"+{_words(at - delivery.received_at)}"
-
-
-def _words(took: timedelta) -> str:
-    ms = round(took.total_seconds() * 1000)
-    if ms < 1000:
-        return f"{ms} ms"
-    if ms < _AN_HOUR_MS:
-        return f"{ms / 1000:.1f} s"
-    return f"{ms / _AN_HOUR_MS:.1f} h"
+    return "ahead" if at is None else f"+{lasted(at - delivery.received_at)}"
 
 
 def _count(rows: Sequence[object], word: str) -> str:

@@ -26,6 +26,10 @@ _LABELS = {
 class VendorSubscriptionAdmin(ReadOnlyAdmin[VendorSubscription]):
     """As the vendor listed them last; the daily sync renews them in time."""
 
+    nothing_yet = (
+        "No subscription is known. manage.py subscriptions list asks the vendor, and sync "
+        "makes those that are missing."
+    )
     list_display = ("topic", "vendor", "expires", "state", "callback_url", "seen")
     list_filter = (VendorFilter,)
     search_fields = ("data_type__exact", "remote_id__exact")

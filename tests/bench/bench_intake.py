@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,13 @@ import psycopg2
 from auren.devstack.postgres import TemporaryPostgres
 from auren.devstack.valkey import EmbeddedValkey
 from tests.bench.intake.load import CONNECTIONS, Outcome, prepare, run
-from tests.bench.intake.servers import Candidate, candidates, running
+from tests.bench.intake.servers import (
+    Candidate,
+    Server,
+    candidates,
+    environment,
+    running,
+)
 from tests.bench.report import machine, put_section
 from tests.databases import migrate, parameters_of
 
@@ -71,6 +77,11 @@ CASES = (
 )
 
 
+def nothing(_server: Server) -> AbstractContextManager[None]:
+    """Be beside a load without doing anything."""
+    return nullcontext()
+
+
 class Bench:
     """Runs cases against fresh servers on one cluster and keeps what was seen."""
 
@@ -78,7 +89,17 @@ class Bench:
         self._postgres, self._redis, self._home = postgres, redis, home
         self.seen: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
         self.memory: dict[str, float] = defaultdict(float)
+        # Processor time of all server processes for one request, in microseconds.
+        self.processor: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._seed = 0
+
+    def environment(self) -> Mapping[str, str]:
+        """Return what a process beside the servers is started with."""
+        metrics = self._home / "metrics-beside"
+        metrics.mkdir(exist_ok=True)
+        return environment(
+            database=self._postgres.url, redis=self._redis, metrics=metrics
+        )
 
     def measure(
         self,
@@ -88,8 +109,12 @@ class Bench:
         seconds: float,
         rate: float = 0.0,
         label: str = "",
+        beside: Callable[[Server], AbstractContextManager[None]] = nothing,
     ) -> None:
-        """Start the server, load it, count its rows; `rate` paces the load."""
+        """Start the server, load it, count its rows; `rate` paces the load.
+
+        `beside` is entered while the load runs.
+        """
         warm_up = self._prepared(case, seconds=_WARM_UP_S)
         load = self._prepared(case, seconds=seconds)
         pause_ms = 1000 * CONNECTIONS / rate if rate else 0.0
@@ -106,13 +131,16 @@ class Bench:
                 seconds=_WARM_UP_S,
             )
             self._empty()
-            outcome = run(
-                port=server.port,
-                vendor=case.vendor,
-                folder=load,
-                seconds=seconds,
-                pause_ms=pause_ms,
-            )
+            with beside(server):
+                before = server.processor_s()
+                outcome = run(
+                    port=server.port,
+                    vendor=case.vendor,
+                    folder=load,
+                    seconds=seconds,
+                    pause_ms=pause_ms,
+                )
+                used = server.processor_s() - before
             self.memory[candidate.name] = max(
                 self.memory[candidate.name], server.memory_mb()
             )
@@ -120,6 +148,9 @@ class Bench:
         shutil.rmtree(load)
         self._check(case, candidate, outcome)
         self.seen[label or case.title, candidate.name].append(outcome)
+        self.processor[label or case.title, candidate.name].append(
+            1e6 * used / outcome.requests
+        )
         _say(f"{label or case.title:26} {candidate.name:6} {_short(outcome)}")
 
     def _prepared(self, case: Case, *, seconds: float) -> Path:
@@ -175,7 +206,7 @@ def main(*, arguments: Sequence[str] | None = None) -> None:
     if shutil.which("wrk") is None:
         parser.error("wrk is needed (Debian: apt install wrk).")
     by_name = {candidate.name: candidate for candidate in candidates()}
-    with _services() as bench:
+    with services() as bench:
         for _ in range(options.rounds):
             for case in CASES:
                 for name in case.servers:
@@ -198,7 +229,8 @@ def main(*, arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def _services() -> Iterator[Bench]:
+def services() -> Iterator[Bench]:
+    """Start PostgreSQL and Valkey for the servers, and stop them."""
     home = Path(tempfile.mkdtemp(prefix="auren-bench-"))
     home.chmod(0o711)
     postgres = TemporaryPostgres(data_dir=home / "postgres", fsync=True)

@@ -76,7 +76,7 @@ def test_a_replay_from_the_choice_to_the_end_by_keyboard(
     expect(page.locator("[data-live-state]")).to_have_text("live")
     while ReplayRun.objects.get().state == "running":
         go_on(as_worker)
-    expect(page.get_by_text("deliveries were read;")).to_be_visible()
+    expect(page.get_by_text("deliveries read;")).to_be_visible()
     run = ReplayRun.objects.get()
     assert run.done == run.total > 0
     assert run.changed > 0

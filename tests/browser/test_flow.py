@@ -104,7 +104,7 @@ def test_a_parked_delivery_is_retried(page: Page, world: World) -> None:
     expect(page.get_by_text("are worked on again")).to_be_visible()
     page.locator('input[name="reason"]').fill("The mapping is fixed")
     page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_text("1 deliveries are due again")).to_be_visible()
+    expect(page.get_by_text("Due again: 1 delivery.")).to_be_visible()
     world.parked.refresh_from_db()
     assert world.parked.status == "pending"
     assert (
@@ -118,7 +118,7 @@ def test_an_alert_is_acknowledged(page: Page, world: World) -> None:
     page.locator('select[name="feedback"]').select_option("useful")
     page.locator('input[name="reason"]').fill("Has a cold, stays at home")
     page.get_by_role("button", name="Acknowledge").click()
-    expect(page.get_by_text("1 alerts are acknowledged")).to_be_visible()
+    expect(page.get_by_text("1 alert acknowledged.")).to_be_visible()
     alert = HrvAlert.objects.get(pk=world.alert.pk)
     assert (alert.status, alert.note) == ("acknowledged", "Has a cold, stays at home")
 

@@ -280,7 +280,7 @@ class TestVerbs:
         OutboxMessage.objects.update(alert=None)
         url = verb_url("queues", "fix", code="invalid")
         text = admin_client.post(url, {"reason": "mended"}, follow=True)
-        assert "1 stay parked: The bytes from which" in text.content.decode()
+        assert "1 stays parked: The bytes from which" in text.content.decode()
         assert ParkedQueue.objects.filter(code="invalid").exists()
 
     def test_deliveries_without_bytes_can_only_be_skipped(

@@ -116,7 +116,7 @@ def test_from_the_choice_to_the_end(admin_client: Client, people: World) -> None
     assert "Step 3 of 3: it runs" in told.content.decode()
     finish(people, run)
     text = text_of(admin_client, run)
-    assert "2 of 2 deliveries were read; 2 records changed" in text
+    assert "2 of 2 deliveries read; 2 records changed" in text
     assert AuditEntry.objects.get().reason == "a better mapping"
 
 

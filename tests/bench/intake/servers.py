@@ -111,7 +111,7 @@ def running(
     process = ManagedProcess(
         name=candidate.name,
         argv=[sys.executable, *candidate.argv, *bind, *_workers(processes)],
-        env=_environment(database=database, redis=redis, metrics=metrics),
+        env=environment(database=database, redis=redis, metrics=metrics),
         cwd=ROOT,
     )
     try:
@@ -126,7 +126,8 @@ def _workers(processes: int) -> tuple[str, ...]:
     return ("--workers", str(processes)) if processes > 1 else ()
 
 
-def _environment(*, database: str, redis: str, metrics: Path) -> Mapping[str, str]:
+def environment(*, database: str, redis: str, metrics: Path) -> Mapping[str, str]:
+    """Return what a server, and whatever works beside it, is started with."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "auren.settings",

@@ -1,0 +1,1 @@
+"""How the console writes dates, whatever the browser's language."""
