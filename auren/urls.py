@@ -7,6 +7,8 @@ from django.urls import include, path
 
 from auren import health
 
+handler500 = "auren.unforeseen.answer"
+
 urlpatterns = [
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),

@@ -32,7 +32,7 @@ _STATUS: dict[type[BiometricsError], int] = {
     UnknownVendorError: 404,
     LinkError: 409,
     VendorRefusedError: 400,
-    VendorUnavailableError: 502,
+    VendorUnavailableError: 503,
     ConfigurationError: 503,
 }
 
@@ -99,9 +99,12 @@ def callback(request: HttpRequest, vendor: str) -> HttpResponse:
 
 
 def _sorry(request: HttpRequest, error: BiometricsError) -> HttpResponse:
-    status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
+    status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 503)
     logger.warning("consent.refused", extra={"reason": type(error).__name__})
     # What a missing setting is called is no business of the person in front of it.
-    told = "Not available at the moment." if status in {500, 503} else str(error)
+    is_ours = isinstance(error, ConfigurationError) or not isinstance(
+        error, tuple(_STATUS)
+    )
+    told = "Not available at the moment." if is_ours else str(error)
     context = {"problem": told}
     return render(request, "biometrics/connect.html", context, status=status)

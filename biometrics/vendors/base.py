@@ -385,6 +385,8 @@ class VendorAdapter:
     accepted_status: ClassVar[int] = 200
     default_tolerance_s: ClassVar[float] = 300.0
     kept_headers: ClassVar[tuple[str, ...]] = ()
+    # Names, in lower case, of all headers that a proof of the sender may be in.
+    proof_headers: ClassVar[tuple[str, ...]] = ()
     # Further paths (Django route syntax) on which this vendor's senders post.
     url_aliases: ClassVar[tuple[str, ...]] = ()
 

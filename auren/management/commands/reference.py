@@ -1,4 +1,7 @@
-"""The pages that are made from the code: ``manage.py reference [--check]``."""
+"""The pages that are made from the code: ``manage.py reference [--check]``.
+
+Needs the packages of requirements-dev.txt.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,20 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from auren.reference import configuration, metrics
+from auren.reference import configuration, metrics, openapi
 
 DOCS = Path(settings.BASE_DIR) / "docs"
-PAGES = {"metrics.md": metrics.page, "settings.md": configuration.page}
+PAGES = {
+    "metrics.md": metrics.page,
+    "openapi.json": openapi.page,
+    "settings.md": configuration.page,
+}
 
 
 class Command(BaseCommand):
     # Describes code alone; no server has to be configured for that.
     requires_system_checks = ()
-    help = "Write docs/metrics.md and docs/settings.md."
+    help = f"Write {', '.join(PAGES)} in docs/ from the code."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -89,6 +89,7 @@ class HealthKit(VendorAdapter):
         "automation-aggregation",
         "automation-period",
     )
+    proof_headers: ClassVar[tuple[str, ...]] = _BEARERS
     url_aliases: ClassVar[tuple[str, ...]] = ("api/v1/sdk/users/<str:user_id>/sync",)
 
     def presented_token(self, request: InboundRequest) -> str | None:

@@ -103,6 +103,7 @@ class Oura(VendorAdapter):
     # Retries run for about an hour and may still bear the time of the first attempt.
     default_tolerance_s = 4200.0
     kept_headers = (_TIMESTAMP,)
+    proof_headers = (_SIGNATURE, _TIMESTAMP)
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
         """Return the slot of the client secret that signed; raises SignatureError."""

@@ -102,6 +102,7 @@ class Terra(VendorAdapter):
     auto_provision: ClassVar[bool] = True
     max_body_bytes: ClassVar[int | None] = None
     kept_headers: ClassVar[tuple[str, ...]] = (_TRACE, _ORDERING)
+    proof_headers: ClassVar[tuple[str, ...]] = _SIGNATURES
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
         """Return the slot of the secret that proves Terra sent this."""

@@ -89,6 +89,7 @@ class Whoop(VendorAdapter):
     )
     listing = WhoopListing()
     kept_headers = (_TIMESTAMP,)
+    proof_headers = (_SIGNATURE, _TIMESTAMP)
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
         """Return the slot of the client secret that signed; raises SignatureError."""
