@@ -386,7 +386,7 @@ class VendorAdapter:
     default_tolerance_s: ClassVar[float] = 300.0
     kept_headers: ClassVar[tuple[str, ...]] = ()
     # Names, in lower case, of all headers that a proof of the sender may be in.
-    proof_headers: ClassVar[tuple[str, ...]] = ()
+    proof_headers: ClassVar[tuple[str, ...]]
     # Further paths (Django route syntax) on which this vendor's senders post.
     url_aliases: ClassVar[tuple[str, ...]] = ()
 

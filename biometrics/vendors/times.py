@@ -42,7 +42,7 @@ def parse_moment(text: object) -> Moment | None:
 
 
 def in_offset(moment: datetime, offset: str | None) -> Moment | None:
-    """Show an absolute time on the wall that `offset` (`+02:00` or `Z`) describes."""
+    """Show an absolute time on the wall of `offset` (`+02:00` or `Z`), None for no offset."""
     if offset is None:
         return None
     if offset == "Z":
@@ -56,7 +56,11 @@ def in_offset(moment: datetime, offset: str | None) -> Moment | None:
         if delta > timedelta(hours=18):
             return None
         delta = -delta if sign == "-" else delta
-    shown = moment.astimezone(timezone(delta))
+    try:
+        shown = moment.astimezone(timezone(delta))
+    except OverflowError:
+        # Before the first day of the calendar, or after its last.
+        return None
     return Moment(at=shown, zone_offset=format_offset(shown))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
 from biometrics.vendors.base import StoredDelivery, Understanding
 from tests.vendors.deliveries import FIXTURES, NOW, Case, answer
-from tests.vendors.mutations import mutated
+from tests.vendors.mutations import mutated, reordered
 from tests.vendors.proof_contract import ProofContract
 from tests.vendors.soundness import assert_sound
 
@@ -156,6 +157,26 @@ class VendorContract(ProofContract):
             return
         understanding = self._understand_or_park(stored)
         assert_sound(understanding, now=NOW)
+
+    @settings(
+        deadline=None,
+        max_examples=150,
+        suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+    )
+    @given(data=st.data())
+    def test_any_json_of_the_vendors_words_is_understood_or_refused(
+        self, data: st.DataObject
+    ) -> None:
+        """Not a sample that was spoilt, but its words in any order and depth."""
+        case = data.draw(st.sampled_from(self.cases()), label="case")
+        body = data.draw(reordered(case.body), label="body")
+        try:
+            stored = self.stored(replace(case, body=body))
+        except MalformedPayloadError:
+            return
+        assert len(stored.account_id) <= 200
+        assert "\0" not in stored.account_id + stored.event_type
+        assert_sound(self._understand_or_park(stored), now=NOW)
 
     def _understand_or_park(self, stored: StoredDelivery) -> Understanding:
         try:

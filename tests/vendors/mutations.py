@@ -53,6 +53,33 @@ def mutated(original: bytes) -> st.SearchStrategy[bytes]:
     return st.one_of(changed, changed, changed, spoilt, truncated, doubled)
 
 
+def reordered(original: bytes) -> st.SearchStrategy[bytes]:
+    """Return JSON objects of a body's keys and values, in shapes of their own."""
+    document = json.loads(original)
+    paths = _paths(document)
+    keys = sorted({p[-1] for p in paths if p and isinstance(p[-1], str)})
+    words = [w for p in paths if not isinstance(w := _follow(document, p), dict | list)]
+    leaf = st.one_of(st.sampled_from(words or [None]), _value())
+    tree = st.recursive(
+        leaf,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(st.sampled_from(keys or ["id"]), inner, max_size=6),
+        ),
+        max_leaves=25,
+    )
+    tops = list(document) if isinstance(document, dict) else ["id"]
+    # What the envelope needs stays mostly, so that something is left to understand.
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            key: st.one_of(st.just(document[key]), tree)
+            for key in tops
+            if isinstance(document, dict)
+        },
+    ).map(_write)
+
+
 def _value() -> st.SearchStrategy[Any]:
     return st.sampled_from(_SUBSTITUTES)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from biometrics.errors import SignatureError
 from biometrics.vendors.base import Credentials, InboundRequest, VendorAdapter
@@ -15,6 +19,8 @@ from tests import signer
 from tests.vendors.deliveries import NOW, SECRET, Case, make_request
 from tests.vendors.vectors import Vector, load_vectors
 
+# Every vendor's class inherits the same tests.
+_ONE_INSTANCE = (HealthCheck.differing_executors,)
 _OF_SIGNATURES = frozenset(
     {
         "test_every_vector_gets_its_verdict",
@@ -142,8 +148,53 @@ class ProofContract:
         with pytest.raises(SignatureError):
             self.adapter.presented_token(doubled)
 
+    @settings(deadline=None, max_examples=200, suppress_health_check=_ONE_INSTANCE)
+    @given(data=st.data())
+    def test_no_header_does_more_than_prove_or_be_refused(
+        self, data: st.DataObject
+    ) -> None:
+        """Any text in the headers that a proof may be in, each once, twice or never."""
+        names = st.sampled_from(self.adapter.proof_headers)
+        headers = data.draw(
+            st.lists(st.tuples(names, header_texts(self._proof())), max_size=4)
+        )
+        request = make_request(self.slug, body=b"{}", headers=headers)
+        if self.adapter.personal_tokens:
+            with contextlib.suppress(SignatureError):
+                token = self.adapter.presented_token(request)
+                assert token is None or token.isascii()
+            return
+        assert self._refused(request, secrets=[SECRET])
+
+    @settings(deadline=None, max_examples=100, suppress_health_check=_ONE_INSTANCE)
+    @given(
+        query=st.dictionaries(
+            st.sampled_from(["verification_token", "challenge", "x"]), st.text()
+        )
+    )
+    def test_no_handshake_is_answered_without_the_token(
+        self, query: dict[str, str]
+    ) -> None:
+        asked = make_request(self.slug, body=b"", headers=[])
+        asked = replace(asked, method="GET", query=query)
+        answer = self.adapter.handshake(asked, verification_token="the-token")
+        assert answer is None or answer.status in {400, 401}
+
     def _proof(self) -> list[tuple[str, str]]:
         return list(self.proof(self.cases()[0].body, at=NOW).items())
+
+
+def header_texts(proof: Sequence[tuple[str, str]]) -> st.SearchStrategy[str]:
+    """Return texts of headers: any, a proof of something else, and nearly one."""
+    genuine = st.sampled_from([value for _name, value in proof])
+    return st.one_of(
+        st.text(),
+        genuine,
+        st.tuples(genuine, st.text(max_size=3)).map("".join),
+        genuine.map(lambda text: text[: len(text) // 2]),
+        st.text(alphabet="tv1=,0123456789abcdef", max_size=80),
+        st.integers().map(str),
+    )
 
 
 def _spoilt_headers(

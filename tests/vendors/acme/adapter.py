@@ -39,6 +39,7 @@ class Acme(VendorAdapter):
     coverage: ClassVar[tuple[Covered, ...]] = COVERAGE
     event_types: ClassVar[frozenset[str]] = frozenset(_KINDS)
     auto_provision: ClassVar[bool] = True
+    proof_headers: ClassVar[tuple[str, ...]] = (_SIGNATURE, _TIME)
 
     def verify(self, request: InboundRequest, *, credentials: Credentials) -> int:
         """Return the slot of the secret that signed; raises SignatureError."""
