@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -15,6 +17,8 @@ from django.core.asgi import get_asgi_application
 _django = get_asgi_application()
 
 from django.core.exceptions import ImproperlyConfigured  # noqa: E402, I001
+from django.db import InterfaceError, OperationalError  # noqa: E402
+from redis import RedisError  # noqa: E402
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
@@ -29,6 +33,10 @@ from biometrics.realtime.routing import websocket_urlpatterns  # noqa: E402
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
+logger = logging.getLogger(__name__)
+# RFC 6455's list of codes.
+_TRY_AGAIN_LATER = 1013
+
 _webhooks = WebhookHandler()
 _live = AllowedHostsOriginValidator(
     AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
@@ -41,11 +49,22 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
     if kind == "lifespan":
         await _lifespan(receive, send)
     elif kind == "websocket":
-        await _live(scope, receive, send)
+        await _watch(scope, receive, send)
     elif scope["path"].startswith(PREFIXES):
         await _webhooks(scope, receive, send)
     else:
         await within_limits(_django, scope, receive, send)  # type: ignore[arg-type]
+
+
+async def _watch(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Serve the live socket; without database or Redis say to come again later."""
+    try:
+        await _live(scope, receive, send)
+    except (OperationalError, InterfaceError, RedisError) as error:
+        logger.warning("live.unavailable", extra={"error": type(error).__name__})
+        # The browser may have left meanwhile.
+        with contextlib.suppress(RuntimeError):
+            await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

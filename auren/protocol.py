@@ -10,11 +10,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 # As the usual proxies have it. Vendors' heads have less than 2 KiB.
 HEAD_LIMIT = 32 * 1024
 HEAD_TIMEOUT_S = 10.0
+# Requests of one connection that wait for the answer to an earlier one.
+MOST_WAITING = 32
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -25,7 +30,7 @@ _TOO_LARGE = (
 )
 
 
-class _HeadTooLargeError(Exception):
+class _RefusedError(Exception):
     """Ends the parsing of a request."""
 
 
@@ -33,7 +38,8 @@ class CarefulProtocol(HttpToolsProtocol):
     """uvicorn's protocol with an end to the time and the size of a request's head.
 
     A head that is larger than HEAD_LIMIT is answered 431, one that takes longer than
-    HEAD_TIMEOUT_S loses its connection. Bodies are the application's business.
+    HEAD_TIMEOUT_S loses its connection, and so does who asks on and on without waiting
+    for answers. Bodies are the application's business.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +47,8 @@ class CarefulProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._unfinished = 0
         self._has_begun = self._is_whole = False
-        self._is_too_large = False
+        self._is_too_large = self._is_too_hasty = False
+        self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -51,6 +58,7 @@ class CarefulProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._head_ended()
+        self._tell_answered()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -65,7 +73,7 @@ class CarefulProtocol(HttpToolsProtocol):
             self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        """Hand the request on; raises when its head came whole but is too large."""
+        """Hand the request on; raises when its head is too large, or too many wait."""
         self._head_ended()
         self._has_begun, self._is_whole = True, False
         size = len(self.url) + sum(
@@ -73,17 +81,39 @@ class CarefulProtocol(HttpToolsProtocol):
         )
         if size > HEAD_LIMIT:
             self._is_too_large = True
-            raise _HeadTooLargeError
+            raise _RefusedError
+        # uvicorn reads on after each answer, and keeps all that waits.
+        if len(self.pipeline) >= MOST_WAITING:
+            self._is_too_hasty = True
+            raise _RefusedError
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or too much of it."""
         self._head_ended()
+        if self._is_too_hasty:
+            self._drop()
+            return
         if self._is_too_large:
             self.transport.write(_TOO_LARGE)
             self.transport.close()
             return
         super().send_400_response(msg)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _drop(self) -> None:
+        self.pipeline.clear()
+        self._tell_answered()
+        self.transport.close()
+
+    def _tell_answered(self) -> None:
+        # uvicorn tells only the request that came last; an earlier one may be answered.
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def on_message_complete(self) -> None:
         """Note that what comes now belongs to another request."""

@@ -434,6 +434,7 @@ SECURE_HSTS_PRELOAD = _TLS
 SESSION_COOKIE_SECURE = _TLS
 CSRF_COOKIE_SECURE = _TLS
 # ── Signing in: how long, how often wrong, with which second factor ──────────
+SESSION_ENGINE = "auren.sessions"
 SESSION_COOKIE_AGE = env.integer("SESSION_HOURS", 8, low=1, high=168) * 3600
 SESSION_IDLE_MINUTES = env.integer("SESSION_IDLE_MINUTES", 60, low=1, high=10_080)
 SIGN_IN_ATTEMPTS = env.integer("SIGN_IN_ATTEMPTS", 5, low=1, high=100)

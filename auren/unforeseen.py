@@ -1,4 +1,8 @@
-"""What callers of Django's pages are told when something failed that nobody caught."""
+"""What callers of Django's pages are told when nobody caught what went wrong.
+
+Django's own answers look for a token in the form of the request, and raise again where
+the form cannot be read: these look at nothing but the error.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,39 @@ import sys
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 _AWAY = (OperationalError, InterfaceError, NoConnectionFreeError)
 _RETRY_AFTER_S = 5
+_PAGE = '<!doctype html>\n<html lang="en">\n<title>{0}</title>\n<h1>{0}</h1>\n</html>\n'
 
 
-def answer(request: HttpRequest) -> HttpResponse:
-    """Say 503 while the database is away or too busy, else a plain 500."""
-    if not isinstance(sys.exception(), _AWAY):
-        return defaults.server_error(request)
-    return JsonResponse(
-        {"error": "unavailable", "detail": "The database is away; try again shortly."},
-        status=503,
-        headers={"Retry-After": str(_RETRY_AFTER_S)},
-    )
+def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say 400."""
+    return _page("Bad request", 400)
+
+
+def forbidden(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say 403."""
+    return _page("Forbidden", 403)
+
+
+def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say 404."""
+    return _page("Not found", 404)
+
+
+def failed(_request: HttpRequest) -> HttpResponse:
+    """Say 503 while the database is away or too busy, else 500."""
+    if isinstance(sys.exception(), _AWAY):
+        detail = "The database is away; try again shortly."
+        return JsonResponse(
+            {"error": "unavailable", "detail": detail},
+            status=503,
+            headers={"Retry-After": str(_RETRY_AFTER_S)},
+        )
+    return _page("Server error", 500)
+
+
+def _page(title: str, status: int) -> HttpResponse:
+    return HttpResponse(_PAGE.format(title), status=status)

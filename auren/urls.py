@@ -7,7 +7,10 @@ from django.urls import include, path
 
 from auren import health
 
-handler500 = "auren.unforeseen.answer"
+handler400 = "auren.unforeseen.bad_request"
+handler403 = "auren.unforeseen.forbidden"
+handler404 = "auren.unforeseen.not_found"
+handler500 = "auren.unforeseen.failed"
 
 urlpatterns = [
     path("health", health.health, name="health"),

@@ -49,7 +49,8 @@ def sign_in(
     with transaction.atomic():
         connection = (
             VendorConnection.objects.select_for_update(no_key=True)
-            .filter(vendor=vendor, account_id=account_id)
+            # No stored text has a NUL, and PostgreSQL takes none in a question.
+            .filter(vendor=vendor, account_id=account_id.replace("\0", "\ufffd"))
             .exclude(status=ConnectionStatus.REVOKED)
             .first()
         )

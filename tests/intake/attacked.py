@@ -26,13 +26,23 @@ from tests.databases import migrate
 ROOT = Path(__file__).resolve().parents[2]
 # A connection that waits longer than this is not being answered.
 PATIENCE_S = 30
+SECRET_KEY = "attacked-" + "0123456789" * 6
 OURS = ("AUREN_", "KAFKA_", "RESILIENCE_", "DATABASE_", "REDIS_")
+
+
+# A browser that asks for the live socket.
+LIVE = (
+    b"GET /ws/live/ HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://127.0.0.1\r\n"
+    b"Cookie: sessionid="
+)
 
 
 class Web:
     """One web process on a database of its own, or on one that is away."""
 
-    def __init__(self, home: Path, *, database: str = "") -> None:
+    def __init__(self, home: Path, *, database: str = "", **changes: str) -> None:
         self.port = free_port()
         self.lines: list[str] = []
         url = database or f"sqlite:///{home / 'bridge.sqlite3'}"
@@ -43,7 +53,7 @@ class Web:
             **inherited,
             "DJANGO_SETTINGS_MODULE": "auren.settings",
             "AUREN_MODE": "development",
-            "SECRET_KEY": "attacked-" + "0123456789" * 6,
+            "SECRET_KEY": SECRET_KEY,
             "DATABASE_URL": url,
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -52,6 +62,7 @@ class Web:
             "AUREN_WEBHOOK_SECRET_WHOOP": SECRETS["whoop"],
             "AUREN_WEBHOOK_SECRET_TERRA": SECRETS["terra"],
             "INTAKE_READ_TIMEOUT_S": "2",
+            **changes,
         }
         self._process = ManagedProcess(
             name="web",
@@ -146,3 +157,13 @@ def assert_harmless(answer: bytes) -> None:
     assert b"Traceback" not in answer
     assert b'File "' not in answer
     assert b"site-packages" not in answer
+
+
+def assert_nothing_failed(web: Web) -> None:
+    """Assert that no request ran into an error of ours, however it was answered."""
+    failed = [
+        line[-2000:]
+        for line in web.lines
+        if "Traceback" in line or '"exception"' in line
+    ]
+    assert not failed, failed

@@ -26,7 +26,7 @@ from auren.reference import openapi
 from auren.urls import urlpatterns
 from biometrics.vendors.registry import VENDORS, get_adapter
 from tests import signer
-from tests.intake.attacked import Web, assert_harmless, request, statuses
+from tests.intake.attacked import LIVE, Web, assert_harmless, request, statuses
 
 DOCUMENT = openapi.document()
 api = schemathesis.openapi.from_dict(
@@ -92,10 +92,13 @@ def test_without_a_database_nobody_hears_more_than_503(tmp_path: Path) -> None:
                 )
             )
             assert_harmless(said)
-            assert b"planted" not in said
+            assert b"planted" not in said, path
             (status,) = statuses(said)
             if status == 503 and path != "/ready":
                 assert b"retry-after:" in said.lower(), path
+        assert set(
+            statuses(away.say(LIVE + b"x" * 32 + b"\r\n\r\n", patience_s=2))
+        ) <= {101, 403}
     finally:
         away.stop()
 
