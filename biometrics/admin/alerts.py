@@ -38,7 +38,7 @@ from biometrics.admin.words import plural
 from biometrics.alerts import staff
 from biometrics.models import BiometricEvent, HrvAlert, HrvNight, OutboxMessage
 from biometrics.models.hrv import AlertStatus, Feedback, Severity
-from biometrics.tracing import deliveries_of
+from biometrics.trails import deliveries_of
 
 _SEVERITY = {
     Severity.CRITICAL: "danger",

@@ -46,7 +46,7 @@ from biometrics.replay import runs
 from biometrics.replay.comparing import Preview
 from biometrics.replay.selection import Selection
 from biometrics.search import deliveries_named
-from biometrics.tracing import person_of
+from biometrics.trails import person_of
 
 # The trail above the fields has them all.
 _LISTED = 50

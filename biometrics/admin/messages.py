@@ -32,7 +32,7 @@ from biometrics.models import (
     Subject,
 )
 from biometrics.models.outbox import BatchState, MessageStatus
-from biometrics.tracing import delivery_of
+from biometrics.trails import delivery_of
 
 _LABELS = {
     MessageStatus.PENDING: "info",

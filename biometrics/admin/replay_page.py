@@ -18,7 +18,7 @@ from biometrics.models import ReplayRun, WebhookDelivery
 from biometrics.models.replay import ReplayState
 from biometrics.replay.comparing import Change, Preview
 from biometrics.replay.selection import Selection
-from biometrics.tracing import people_of
+from biometrics.trails import people_of
 
 # Reading them again must not slow the page.
 _EXAMPLES = 5

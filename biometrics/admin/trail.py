@@ -10,7 +10,7 @@ from itertools import pairwise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from biometrics import reasons, tracing
+from biometrics import reasons, trails
 from biometrics.admin.base import link, list_link
 from biometrics.admin.words import lasted
 from biometrics.models import (
@@ -23,7 +23,7 @@ from biometrics.models import (
 from biometrics.models.events import EventStatus
 from biometrics.models.intake import DUE_DELIVERY, DeliveryOrigin, DeliveryStatus
 from biometrics.models.outbox import MessageStatus
-from biometrics.tracing import Found
+from biometrics.trails import Found
 
 # Links beside an event; the list of its record has the others.
 _READINGS = 12
@@ -62,7 +62,7 @@ class Trail:
 
 def trail_of(delivery: WebhookDelivery) -> Trail:
     """Tell the whole way of one delivery, in a fixed number of queries."""
-    found = tracing.found_of(delivery)
+    found = trails.found_of(delivery)
     return Trail(sentence=_sentence(found), steps=_marked(found), found=found)
 
 
@@ -310,7 +310,7 @@ def _since(delivery: WebhookDelivery, at: datetime | None) -> str:
 
 def _count(rows: Sequence[object], word: str) -> str:
     """Count what was loaded, and say where there is more."""
-    is_cut = len(rows) >= tracing.MOST
+    is_cut = len(rows) >= trails.MOST
     return f"{len(rows)} or more {word}s" if is_cut else _plural(len(rows), word)
 
 

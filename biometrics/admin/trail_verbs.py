@@ -13,7 +13,7 @@ from biometrics.admin.person_page import CONNECT
 from biometrics.models import ParkedQueue, Subject, VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import MessageStatus, ParkCode
-from biometrics.tracing import Found
+from biometrics.trails import Found
 
 # The account is known, but the vendor does not let us in without a new consent.
 _CONSENT_GONE = ("needs_reconnect", "refused")

@@ -23,7 +23,7 @@ from biometrics.models import (
 )
 from biometrics.models.intake import DeliveryStatus
 from biometrics.shards import shard_of
-from biometrics.tracing import found_of
+from biometrics.trails import found_of
 
 _NIGHTS = 60
 PEOPLE = ("Robin Vale", "Kim Aster", "Sam Okafor")

@@ -16,7 +16,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
-from biometrics.tracing import deliveries_of, delivery_of, found_of, person_of
+from biometrics.trails import deliveries_of, delivery_of, found_of, person_of
 from tests.browser.seed import body, sleep, store, work
 
 pytestmark = pytest.mark.django_db
