@@ -26,6 +26,7 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from auren import celery as _celery  # noqa: E402, F401 - nudges use the configured app
 from auren.safety import verdicts  # noqa: E402
 from auren.uploads import within_limits  # noqa: E402
+from biometrics import tracing  # noqa: E402
 from biometrics.handler import PREFIXES, WebhookHandler  # noqa: E402
 from biometrics.intake import runtime as intake  # noqa: E402
 from biometrics.realtime.routing import websocket_urlpatterns  # noqa: E402
@@ -82,6 +83,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await intake.close()
+            await asyncio.to_thread(tracing.stop)
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -24,7 +24,7 @@ from kombu import Exchange, Queue
 from prometheus_client.multiprocess import mark_process_dead
 
 from auren import broker, exposition, forks
-from biometrics import stopping
+from biometrics import stopping, tracing
 
 # From SIGTERM on: a batch under way has this long. Below the 15 s after which whoever
 # asked has the right to kill us.
@@ -158,6 +158,12 @@ def _kill_children() -> None:
 def forget_inherited_connections(**_kwargs: Any) -> None:
     """Give each child database connections of its own."""
     forks.forget_inherited()
+
+
+@worker_process_shutdown.connect
+def hand_over_spans(**_kwargs: Any) -> None:
+    """Let no span of a child that ends wait for the next export."""
+    tracing.stop()
 
 
 @worker_ready.connect

@@ -393,6 +393,12 @@ METRICS_ALLOWED_IPS = env.networks("METRICS_ALLOWED_IPS", "127.0.0.1,::1")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, high=65_535)
 
+# ── Tracing: spans for OpenTelemetry; off, its packages are not even imported ─
+AUREN_TRACING = env.flag("AUREN_TRACING", default=False)
+OTEL_TRACES_EXPORTER = env.one_of(
+    "OTEL_TRACES_EXPORTER", "otlp", ("otlp", "console", "none")
+)
+
 # ── Web ──────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -525,6 +531,12 @@ LOGGING = {
     "loggers": {
         # The client repeats itself thousands of times while a broker is away.
         "kafka": {"handlers": ["chatty"], "level": "WARNING", "propagate": False},
+        # The exporter repeats itself while a collector is away.
+        "opentelemetry": {
+            "handlers": ["chatty"],
+            "level": "WARNING",
+            "propagate": False,
+        },
         "django.request": {"level": "ERROR"},
         # Events like all others. Requests are counted, not logged: their addresses may
         # hold a connect link, a verification token or a vendor's code.

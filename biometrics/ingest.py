@@ -14,7 +14,7 @@ from functools import cache
 
 from django.conf import settings
 
-from biometrics import metrics
+from biometrics import metrics, tracing
 from biometrics.errors import (
     ConfigurationError,
     MalformedPayloadError,
@@ -34,7 +34,10 @@ from biometrics.vendors.base import (
     VendorAdapter,
 )
 
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+# W3C: version ff and ids of zeros alone are invalid, and name nothing.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 _KEPT_HEADERS = ("content-type", "content-encoding", "user-agent")
 _KEPT_VALUE = 300
 # Looking a metric's labels up takes longer than counting.
@@ -64,6 +67,28 @@ async def admit(
     Raises SignatureError and other WebhookErrors (nothing stored, counted),
     MalformedPayloadError (stored and parked), StoreUnavailableError, ConfigurationError.
     """
+    sent = _traceparent(request)
+    span = tracing.begin("intake", traceparent=sent)
+    # The sender's own is kept as it came; consumers may know it.
+    kept = sent or span.traceparent
+    try:
+        admitted = await _admit(
+            request, adapter=adapter, runtime=runtime, traceparent=kept
+        )
+    except BaseException as error:
+        span.end(error=type(error).__name__, vendor=adapter.slug)
+        raise
+    span.end(vendor=adapter.slug, outcome=str(admitted.payload["status"]))
+    return admitted
+
+
+async def _admit(
+    request: InboundRequest,
+    *,
+    adapter: VendorAdapter,
+    runtime: IntakeRuntime,
+    traceparent: str,
+) -> Admitted:
     try:
         proven = await _prove(request, adapter=adapter, runtime=runtime)
     except WebhookError:
@@ -75,18 +100,48 @@ async def admit(
     try:
         envelope = await _read(request, adapter=adapter, proven=proven)
     except MalformedPayloadError as error:
-        await runtime.writer.write(
-            _malformed_row(request, adapter=adapter, proven=proven, error=error)
+        row = _malformed_row(
+            request,
+            adapter=adapter,
+            proven=proven,
+            error=error,
+            traceparent=traceparent,
         )
+        await _store(row, runtime=runtime)
         raise
     except WebhookError:
         runtime.writer.count_rejected(
             vendor=adapter.slug, received_at=request.received_at
         )
         raise
-    row = _row(request, adapter=adapter, proven=proven, envelope=envelope)
-    is_new = await runtime.writer.write(row)
+    row = _row(
+        request,
+        adapter=adapter,
+        proven=proven,
+        envelope=envelope,
+        traceparent=traceparent,
+    )
+    is_new = await _store(row, runtime=runtime)
     return _answer(row, adapter=adapter, envelope=envelope, is_new=is_new)
+
+
+async def _store(row: DeliveryRow, *, runtime: IntakeRuntime) -> bool:
+    """Have the row written; return whether it was new."""
+    since = tracing.clock()
+    error = ""
+    try:
+        return await runtime.writer.write(row)
+    except BaseException as failure:
+        error = type(failure).__name__
+        raise
+    finally:
+        tracing.record(
+            "store",
+            since=since,
+            traceparent=row.traceparent,
+            error=error,
+            vendor=row.vendor,
+        )
 
 
 def handshake(request: InboundRequest, *, adapter: VendorAdapter) -> Handshake | None:
@@ -159,6 +214,7 @@ def _row(
     adapter: VendorAdapter,
     proven: _Proven,
     envelope: Envelope,
+    traceparent: str,
 ) -> DeliveryRow:
     ignored = envelope.ignored is not None
     return DeliveryRow(
@@ -170,7 +226,7 @@ def _row(
         shard=shard_of(adapter.slug, envelope.account_id),
         body=request.body,
         headers=_kept(request, adapter=adapter),
-        traceparent=_traceparent(request),
+        traceparent=traceparent,
         trace=(envelope.trace or "")[:200],
         secret_slot=proven.slot,
         received_at=request.received_at,
@@ -186,6 +242,7 @@ def _malformed_row(
     adapter: VendorAdapter,
     proven: _Proven,
     error: MalformedPayloadError,
+    traceparent: str,
 ) -> DeliveryRow:
     account = proven.account_id or ""
     digest = hashlib.sha256(request.body).hexdigest()
@@ -198,7 +255,7 @@ def _malformed_row(
         shard=shard_of(adapter.slug, account),
         body=request.body,
         headers=_kept(request, adapter=adapter),
-        traceparent=_traceparent(request),
+        traceparent=traceparent,
         secret_slot=proven.slot,
         received_at=request.received_at,
         status="parked",
@@ -236,4 +293,4 @@ def _kept(request: InboundRequest, *, adapter: VendorAdapter) -> dict[str, str]:
 
 def _traceparent(request: InboundRequest) -> str:
     found = [value for name, value in request.headers if name == "traceparent"]
-    return found[0] if len(found) == 1 and _TRACEPARENT.match(found[0]) else ""
+    return found[0] if len(found) == 1 and _TRACEPARENT.fullmatch(found[0]) else ""

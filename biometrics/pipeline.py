@@ -17,7 +17,7 @@ from functools import partial
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
-from biometrics import deliveries, enrich, leases, metrics, outbox, stopping
+from biometrics import deliveries, enrich, leases, metrics, outbox, stopping, tracing
 from biometrics.alerts.configured import configured_ruleset
 from biometrics.alerts.evaluate import Said, evaluate
 from biometrics.announcing import Announcer
@@ -115,6 +115,7 @@ class _Run:
     done: int = 0
     publish_shards: set[int] = field(default_factory=set)
     urgent_shards: set[int] = field(default_factory=set)
+    since: int = 0
 
     def batch(self) -> bool:
         """Work off the next deliveries; False when nothing is due or we are stopped."""
@@ -131,6 +132,7 @@ class _Run:
             )
         if not rows:
             return False
+        self.since = tracing.clock()
         try:
             self._work(rows)
         except _NOT_ITS_FAULT:
@@ -238,6 +240,13 @@ class _Run:
         for item in items:
             end = ends[item.delivery.id].status
             metrics.DELIVERIES_FINISHED.labels(item.delivery.vendor, end).inc()
+            tracing.record(
+                "process",
+                since=self.since,
+                traceparent=item.delivery.traceparent,
+                vendor=item.delivery.vendor,
+                outcome=end,
+            )
         # The account may have been connected between our look and our commit.
         registry.release_linked(
             accounts=[

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from biometrics import metrics
+from biometrics import metrics, tracing
 from biometrics.publishing import conformity
 from biometrics.publishing.claims import Claim, ClaimedMessage
 from biometrics.publishing.parking import Refusal
 from biometrics.publishing.producers import (
     Objection,
     OutgoingRecord,
+    Receipt,
     RecordProducer,
 )
 
@@ -63,6 +64,19 @@ def count(*, claim: Claim) -> None:
     """Count the records of a published batch by topic."""
     for topic, number in Counter(item.topic for item in claim.messages).items():
         metrics.PUBLISHED.labels(topic).inc(number)
+
+
+def trace(*, claim: Claim, receipts: Sequence[Receipt], since: int) -> None:
+    """Add the sending of each record of a published batch to its trace."""
+    for message, receipt in zip(claim.messages, receipts, strict=True):
+        tracing.record(
+            "publish",
+            since=since,
+            traceparent=message.headers.get("traceparent", ""),
+            topic=message.topic,
+            partition=receipt.partition,
+            offset=receipt.offset,
+        )
 
 
 def _record(message: ClaimedMessage, timestamp_ms: int) -> OutgoingRecord:

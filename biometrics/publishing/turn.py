@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import Error as DatabaseError
 
-from biometrics import leases, metrics, outbox
+from biometrics import leases, metrics, outbox, tracing
 from biometrics.leases import Lease, LeaseLostError
 from biometrics.publishing import claims, dispatch, giving_up, parking, reconcile
 from biometrics.publishing.claims import Claim, Limits, ShardState
@@ -201,7 +201,7 @@ class Turn:
         if refusals:
             self._put_aside(producer, claim, refusals)
             return
-        deadline = _soon()
+        deadline, since = _soon(), tracing.clock()
         with metrics.PUBLISH_SECONDS.time():
             with self._gate.call():
                 receipts = producer.stage(
@@ -211,6 +211,7 @@ class Turn:
             self._mark(producer, claim, receipts)
         self._published += len(records)
         dispatch.count(claim=claim)
+        dispatch.trace(claim=claim, receipts=receipts, since=since)
 
     def _progress(self, claim: Claim) -> Progress | None:
         if not self._tools.transactional:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from biometrics import pipeline
+from biometrics import pipeline, tracing
 from biometrics.models import OutboxMessage
 from biometrics.models.outbox import MessageStatus
 from biometrics.publishing import relay
@@ -31,6 +31,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Go round until nothing is due; what is left then is an error."""
+        try:
+            self._go_round(options)
+        finally:
+            tracing.stop()
+
+    def _go_round(self, options: dict[str, Any]) -> None:
         deadline = time.monotonic() + options["seconds"]
         step = options["step"]
         done: Counter[str] = Counter()
