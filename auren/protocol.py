@@ -3,11 +3,15 @@
 uvicorn waits without end for the end of a request's head, and keeps all of it that comes.
 A proxy in front forbids both; the web process must not need one to stay up. Named on the
 command line: `uvicorn --http auren.protocol:CarefulProtocol`.
+
+When a process stops, uvicorn closes connections that happen to be idle, at the very moment
+at which their clients may send: such a request is lost, and no proxy sends a POST again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import (
@@ -40,6 +44,10 @@ class CarefulProtocol(HttpToolsProtocol):
     A head that is larger than HEAD_LIMIT is answered 431, one that takes longer than
     HEAD_TIMEOUT_S loses its connection, and so does who asks on and on without waiting
     for answers. Bodies are the application's business.
+
+    In a process that stops each connection gets one more answer, which tells the client
+    that it is the last (`Connection: close`); those that stay idle for the time of
+    `--timeout-keep-alive` are closed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,6 +57,20 @@ class CarefulProtocol(HttpToolsProtocol):
         self._has_begun = self._is_whole = False
         self._is_too_large = self._is_too_hasty = False
         self._answered: RequestResponseCycle | None = None
+        self._was_told_to_stop = False
+        self._serving = _server_of_this_process()
+
+    def shutdown(self) -> None:
+        """Make the answer under way, or the next one, the last."""
+        self._was_told_to_stop = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().shutdown()
+            return
+        # Timed anew: a proxy that keeps idle connections for less closes them first.
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -87,6 +109,8 @@ class CarefulProtocol(HttpToolsProtocol):
             self._is_too_hasty = True
             raise _RefusedError
         super().on_headers_complete()
+        if self._stops() and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or too much of it."""
@@ -120,6 +144,10 @@ class CarefulProtocol(HttpToolsProtocol):
         self._is_whole = True
         super().on_message_complete()
 
+    def _stops(self) -> bool:
+        # Nobody tells a connection that was accepted in the moment of stopping.
+        return self._was_told_to_stop or getattr(self._serving, "should_exit", False)
+
     def _awaits_head(self) -> bool:
         # While an answer is under way nobody has to hurry.
         return not self._has_begun or (self._is_whole and self.cycle.response_complete)
@@ -142,3 +170,8 @@ class CarefulProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
+
+
+def _server_of_this_process() -> object:
+    """Return the uvicorn server that SIGTERM stops; something else under a test."""
+    return getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
