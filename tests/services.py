@@ -6,7 +6,8 @@ Fixtures for one shared server: ``valkey`` (URL), ``kafka`` (bootstrap servers),
 ``own_valkey``, ``own_kafka``, ``own_postgres``. ``chromium`` is the browser's path.
 
 A service that this machine cannot offer is a skip that says why, and a failure when
-AUREN_REQUIRE (comma-separated: postgres, redis, kafka, browser) names it. One that is
+AUREN_REQUIRE (comma-separated: postgres, redis, kafka, browser, nginx, promtool) names
+it. One that is
 here and does not start is always a failure.
 """
 
@@ -31,7 +32,7 @@ from auren.devstack.process import UnavailableError
 from auren.devstack.services import EmbeddedService
 from auren.devstack.valkey import EmbeddedValkey
 
-REQUIRABLE = frozenset({"postgres", "redis", "kafka", "browser"})
+REQUIRABLE = frozenset({"postgres", "redis", "kafka", "browser", "nginx", "promtool"})
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 ServiceT = TypeVar("ServiceT", bound=EmbeddedService)
@@ -227,6 +228,26 @@ def chromium() -> str:
     reason = f"No browser is installed (looked for {', '.join(BROWSERS)})."
     unavailable("browser", reason=reason)
     raise AssertionError(reason)
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """Path of an installed nginx."""
+    return _installed("nginx", at="/usr/sbin")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Path of an installed promtool (Debian: in the package prometheus)."""
+    return _installed("promtool")
+
+
+def _installed(name: str, *, at: str = "/usr/bin") -> str:
+    path = shutil.which(name) or shutil.which(name, path=at)
+    if path is None:
+        unavailable(name, reason=f"No {name} is installed.")
+        raise AssertionError(name)
+    return path
 
 
 class _Stopping:

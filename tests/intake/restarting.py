@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 import orjson
@@ -30,11 +31,19 @@ IDLE_S = 1
 PATIENCE_S = 60
 
 
-class Web:
-    """The web command of docs/deploy.md on a SQLite database of its own."""
+class Connects(Protocol):
+    def connect(self) -> http.client.HTTPConnection:
+        """Return an open connection of a client that keeps it."""
 
-    def __init__(self, home: Path, *, processes: int) -> None:
+
+class Web:
+    """The web command of docs/deploy.md on a SQLite database in a folder."""
+
+    def __init__(
+        self, home: Path, *, processes: int, extra: Mapping[str, str] | None = None
+    ) -> None:
         self.port = free_port()
+        self.processes = processes
         self._lines: list[str] = []
         url = f"sqlite:///{home / 'bridge.sqlite3'}"
         migrate(url)
@@ -49,13 +58,19 @@ class Web:
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "AUREN_TOKEN_KEYS": "Zm9yLXRlc3RzLW9ubHktMDEyMzQ1Njc4OS0wMTIzNDU=",
             "AUREN_WEBHOOK_SECRET_TERRA": SECRETS["terra"],
+            **(extra or {}),
         }
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or again, and return once it serves."""
+        self._lines.clear()
         self._process = ManagedProcess(
             name="web",
             argv=[
                 *(sys.executable, "-m", "uvicorn", "auren.asgi:application"),
                 *("--http", "auren.protocol:CarefulProtocol"),
-                *("--port", str(self.port), "--workers", str(processes)),
+                *("--port", str(self.port), "--workers", str(self.processes)),
                 *("--timeout-graceful-shutdown", "15"),
                 *("--timeout-keep-alive", str(IDLE_S)),
                 *("--timeout-worker-healthcheck", "60"),
@@ -65,7 +80,10 @@ class Web:
             on_line=self._lines.append,
         )
         self._process.wait_for_line("Uvicorn running", timeout=PATIENCE_S)
-        until(lambda: self.said("startup complete") == processes, "all have started")
+        until(
+            lambda: self.said("startup complete") == self.processes,
+            "all of its processes have started",
+        )
 
     @property
     def children(self) -> set[int]:
@@ -120,8 +138,10 @@ class Senders:
     `Connection: close`, and sends nothing again: whatever else happens is counted.
     """
 
-    def __init__(self, web: Web, *, keeping: int, new: int) -> None:
-        self._web = web
+    def __init__(
+        self, web: Connects, *, keeping: int, new: int, host: str = "localhost"
+    ) -> None:
+        self._web, self._host = web, host
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.outcomes: Counter[str] = Counter()
@@ -161,7 +181,8 @@ class Senders:
 
     def _deliver(self, connection: http.client.HTTPConnection) -> tuple[str, bool]:
         body, proof = delivery()
-        connection.request("POST", "/webhooks/terra", body, proof)
+        headers = {"Host": self._host, **proof}
+        connection.request("POST", "/webhooks/terra", body, headers)
         answer = connection.getresponse()
         answer.read()
         return str(answer.status), answer.getheader("connection") == "close"
