@@ -42,6 +42,7 @@ class EmbeddedKafka(EmbeddedService):
         super().__init__(data_dir=data_dir, port=port, on_line=on_line, on_exit=on_exit)
         self._controller_port = 0
         self._class_path = ""
+        self._cluster_id = new_cluster_id()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -113,7 +114,6 @@ class EmbeddedKafka(EmbeddedService):
         }
 
     def _format(self, properties: Path) -> None:
-        cluster_id = new_cluster_id()
         formatted = subprocess.run(
             [
                 java(),
@@ -121,7 +121,7 @@ class EmbeddedKafka(EmbeddedService):
                 f"-Dlog4j2.configurationFile={_LOG_CONFIG}",
                 *("-cp", self._class_path),
                 "kafka.tools.StorageTool",
-                *("format", "-t", cluster_id, "-c", properties),
+                *("format", "-t", self._cluster_id, "-c", properties),
             ],
             capture_output=True,
             text=True,

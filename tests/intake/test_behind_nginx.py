@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import signal
 import sqlite3
-import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,111 +15,17 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from auren.devstack.process import ManagedProcess
-from auren.devstack.services import accepts, free_port
 from tests.bridge import SECRETS
-from tests.intake.restarting import PATIENCE_S, Senders, Web, delivery, until
+from tests.intake.restarting import Senders, Web, delivery, until
+from tests.nginx import NAME, Proxy
 from tests.signer import terra, unix_seconds
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "bridge.example.org"
 BEHIND = {
     "AUREN_TLS": "true",
     "ALLOWED_HOSTS": NAME,
     "PUBLIC_URL": f"https://{NAME}",
     "CSRF_TRUSTED_ORIGINS": f"https://{NAME}",
 }
-# The whole server around the example; nothing outside of the folder is used.
-MAIN = """
-{user}
-daemon off;
-pid {home}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 512; }}
-http {{
-    client_body_temp_path {home}/body;
-    proxy_temp_path {home}/proxy;
-    fastcgi_temp_path {home}/fastcgi;
-    uwsgi_temp_path {home}/uwsgi;
-    scgi_temp_path {home}/scgi;
-    include {home}/auren.conf;
-}}
-"""
-
-
-class Proxy:
-    """nginx with the example, in which only ports and the certificate's place differ."""
-
-    def __init__(self, home: Path, *, nginx: str, webs: list[Web]) -> None:
-        self.home, self._nginx = home, nginx
-        self.port, self.plain_port = free_port(), free_port()
-        self._make_certificate()
-        (home / "auren.conf").write_text(self._adapted(webs))
-        user = "user root;" if os.geteuid() == 0 else ""
-        (home / "nginx.conf").write_text(MAIN.format(user=user, home=home))
-
-    def _adapted(self, webs: list[Web]) -> str:
-        text = (ROOT / "ops" / "nginx" / "auren.conf").read_text()
-        (line,) = re.findall(r"server 127\.0\.0\.1:8889.*;", text)
-        lines = [line.replace("8889", str(web.port)) for web in webs]
-        changes = {
-            line: "\n".join(lines),
-            "listen 443": f"listen 127.0.0.1:{self.port}",
-            "listen 80": f"listen 127.0.0.1:{self.plain_port}",
-            "/etc/ssl/bridge.example.org.pem": f"{self.home}/cert.pem",
-            "/etc/ssl/private/bridge.example.org.key": f"{self.home}/key.pem",
-        }
-        for old, new in changes.items():
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        return text
-
-    def _make_certificate(self) -> None:
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec"),
-                *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-                *("-subj", f"/CN={NAME}", "-days", "2"),
-                *("-keyout", self.home / "key.pem", "-out", self.home / "cert.pem"),
-            ],
-            check=True,
-            capture_output=True,
-        )
-
-    def check(self) -> subprocess.CompletedProcess[str]:
-        argv = [self._nginx, "-t", "-p", self.home, "-c", self.home / "nginx.conf"]
-        return subprocess.run(argv, capture_output=True, text=True, check=False)
-
-    def start(self) -> None:
-        argv = [self._nginx, "-p", self.home, "-c", self.home / "nginx.conf"]
-        self._process = ManagedProcess(name="nginx", argv=argv)
-        until(lambda: accepts(self.port), "nginx listens")
-
-    def stop(self) -> None:
-        self._process.kill9()
-
-    def connect(self, *, source: str = "127.0.0.1") -> http.client.HTTPSConnection:
-        """Return an open connection of a client that keeps it."""
-        trusting = ssl.create_default_context(cafile=str(self.home / "cert.pem"))
-        trusting.check_hostname = False
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1",
-            self.port,
-            timeout=PATIENCE_S,
-            context=trusting,
-            source_address=(source, 0),
-        )
-        connection.connect()
-        return connection
-
-    def ask(
-        self, method: str, path: str, body: bytes = b"", **headers: str
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        with closing(self.connect(source="127.0.0.2")) as client:
-            client.request(method, path, body or None, {"Host": NAME, **named})
-            answer = client.getresponse()
-            return answer.status, answer.headers, answer.read()
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +45,7 @@ def webs(home: Path) -> Iterator[list[Web]]:
 
 @pytest.fixture(scope="module")
 def proxy(home: Path, webs: list[Web], nginx: str) -> Iterator[Proxy]:
-    running = Proxy(home, nginx=nginx, webs=webs)
+    running = Proxy(home, nginx=nginx, ports=[web.port for web in webs])
     checked = running.check()
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
