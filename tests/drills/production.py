@@ -235,6 +235,7 @@ def main() -> int:
         print(f"Not installed: {', '.join(missing)}. See {__file__}.")
         return 2
     signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.alarm(_LIMIT_S)
     home = Path(tempfile.mkdtemp(prefix="auren-drill-"))
     drill = Drill(home)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable
 from io import StringIO
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from biometrics.models import AuditEntry, OutboxMessage, ShardLease
 from biometrics.publishing import claims, relay, topics
+from biometrics.publishing.producers import kafka_topics
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from tests.publishing.world import World
 from tests.services import create_topic
@@ -56,6 +59,21 @@ class TestTopics:
         assert "as they must be" in run("kafka_topics", "--check")
         assert self.partitions(kafka, settings.KAFKA_ALERT_TOPIC) == 16
         assert self.partitions(kafka, settings.KAFKA_PROGRESS_TOPIC) == 4
+
+    def test_a_broker_that_has_not_heard_of_a_new_topic_yet_is_waited_for(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        described, asked = kafka_topics._described, itertools.count()
+
+        def late(*args: Any) -> dict[str, Any]:
+            found = dict(described(*args))
+            # The first question is what is missing, the next goes to another broker.
+            if next(asked) == 1:
+                del found[settings.KAFKA_PROGRESS_TOPIC]
+            return found
+
+        monkeypatch.setattr(kafka_topics, "_described", late)
+        assert "as they must be" in run("kafka_topics")
 
     def test_progress_gets_a_partition_for_each_new_shard(
         self, kafka: str, settings: Settings

@@ -10,6 +10,9 @@ from biometrics.errors import PublishError
 from biometrics.publishing import topics
 from biometrics.publishing.producers import kafka_topics
 
+# New topics reach the other brokers within a second or two.
+_SPREAD_S = 15.0
+
 
 class Command(BaseCommand):
     help = "Create the topics that are missing in Kafka and check how all of them look."
@@ -22,7 +25,9 @@ class Command(BaseCommand):
         specs = topics.required()
         try:
             done = [] if options["check"] else kafka_topics.create_missing(specs=specs)
-            problems = kafka_topics.problems(specs=specs)
+            problems = kafka_topics.problems(
+                specs=specs, patience_s=_SPREAD_S if done else 0.0
+            )
         except PublishError as error:
             raise CommandError(str(error)) from error
         for line in done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -43,9 +44,23 @@ def create_missing(
 
 
 def problems(
-    *, specs: Sequence[TopicSpec], config: KafkaConfig | None = None
+    *,
+    specs: Sequence[TopicSpec],
+    config: KafkaConfig | None = None,
+    patience_s: float = 0.0,
 ) -> list[str]:
-    """Return in what the topics differ from what the bridge needs; nothing is changed."""
+    """Return in what the topics differ from what the bridge needs; nothing is changed.
+
+    `patience_s` is for topics that were just made: each broker learns of them in its
+    own time, and any of them may be asked.
+    """
+    deadline = time.monotonic() + patience_s
+    while (found := _found(specs, config)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def _found(specs: Sequence[TopicSpec], config: KafkaConfig | None) -> list[str]:
     with _admin(config) as admin:
         found = _described(admin, specs)
         return [
