@@ -8,7 +8,9 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from biometrics.vendors.registry import VENDORS
+from biometrics.connections import subscribed
+from biometrics.errors import ConfigurationError
+from biometrics.vendors.registry import VENDORS, get_adapter
 
 
 @register("biometrics")
@@ -23,6 +25,24 @@ def check_secrets(**_: Any) -> list[CheckMessage]:
         for slug in settings.AUREN_WEBHOOK_SECRETS
         if slug not in VENDORS
     ]
+
+
+@register("biometrics")
+def check_subscriptions(**_: Any) -> list[CheckMessage]:
+    """Vendors tell of everything that the settings want to be told of."""
+    found: list[CheckMessage] = []
+    for slug, known in settings.AUREN_VENDORS.items():
+        if slug not in VENDORS or not known.get("subscriptions"):
+            continue
+        adapter = get_adapter(slug)
+        try:
+            subscribed.wanted(adapter)
+        except ConfigurationError as error:
+            topics = adapter.subscriptions.topics if adapter.subscriptions else ()
+            types = ", ".join(dict.fromkeys(data_type for _, data_type in topics))
+            hint = f"It tells of {types}." if types else "It has no subscriptions."
+            found.append(Error(str(error), hint=hint, id="biometrics.E004"))
+    return found
 
 
 @register("biometrics")

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -192,6 +193,25 @@ class TestWanted:
         subscriptions.sync_or_alarm(OURA, now=vendor.clock())
         text = StaffAlarm.objects.get().text
         assert "AUREN_OURA_SUBSCRIPTIONS: Oura does not tell of slumber." in text
+
+    @pytest.mark.parametrize(
+        ("vendor", "wanted", "complaint"),
+        [
+            ("oura", ["sleep", "daily_sleep.update"], None),
+            ("oura", ["sleep", "slumber"], "AUREN_OURA_SUBSCRIPTIONS: Oura"),
+            ("oura", ["sleep.renew"], "does not tell of sleep.renew"),
+            ("whoop", ["sleep"], "AUREN_WHOOP_SUBSCRIPTIONS: WHOOP"),
+        ],
+    )
+    def test_a_wrong_wish_is_found_at_the_start(
+        self, settings: Settings, vendor: str, wanted: list[str], complaint: str | None
+    ) -> None:
+        known = {**settings.AUREN_VENDORS[vendor], "subscriptions": wanted}
+        settings.AUREN_VENDORS = {**settings.AUREN_VENDORS, vendor: known}
+        found = [str(one) for one in run_checks(tags=["biometrics"])]
+        found = [one for one in found if "SUBSCRIPTIONS" in one]
+        assert len(found) == (0 if complaint is None else 1)
+        assert all(complaint in one for one in found if complaint)
 
 
 class TestTime:
