@@ -67,6 +67,10 @@ class VendorUnavailableError(VendorError):
         self.retry_after = retry_after
 
 
+class AnswerLostError(VendorUnavailableError):
+    """The vendor was asked and its answer is not known: a token may have been spent."""
+
+
 class VendorLimitedError(VendorUnavailableError):
     """One person's rate limit is used up (429); says nothing about the API's health."""
 

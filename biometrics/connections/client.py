@@ -216,15 +216,13 @@ class _ConnectionApi(_GuardedApi):
         except VendorRefusedError as error:
             if error.status != 401 or not grant.renewable:
                 raise
-            if await self._is_taken_elsewhere(grant, path=path, since=began):
+            if await self._is_taken(grant, path=path, since=began):
                 raise
         # A token may be revoked before its time; a fresh one decides.
         newer = await self._renewed(grant)
         return await self._request(path, params, headers=_bearing(newer))
 
-    async def _is_taken_elsewhere(
-        self, grant: Grant, *, path: str, since: float
-    ) -> bool:
+    async def _is_taken(self, grant: Grant, *, path: str, since: float) -> bool:
         """Say whether a 401 speaks of what was asked for, a scope perhaps.
 
         Then a renewal would change nothing, and each would cost a single-use token. The

@@ -62,8 +62,8 @@ def scopes_of(vendor: str) -> tuple[str, ...]:
 
 def missing_scopes(vendor: str, granted: str) -> list[str]:
     """Return what was asked for and not granted; a silent vendor granted everything."""
-    spec = get_adapter(vendor).api
-    consent = spec.consent if spec is not None else None
+    specs = [adapter.api for adapter in all_adapters() if adapter.slug == vendor]
+    consent = specs[0].consent if specs and specs[0] is not None else None
     if not granted or not isinstance(consent, ConsentSpec):
         return []
     newer = consent.renamed

@@ -19,6 +19,7 @@ from biometrics.connections.grants import Grant, NewTokens, RefreshClaim
 from biometrics.connections.guard import Guard
 from biometrics.connections.token_answers import read_tokens, refusal_of
 from biometrics.errors import (
+    AnswerLostError,
     ConfigurationError,
     VendorRefusedError,
     VendorUnavailableError,
@@ -39,7 +40,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0)
 _PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 60.0
 # How long a call waits for the database to keep what the vendor gave.
-_STORE_S = 8.0
+_STORE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +52,6 @@ class TokenEndpoint:
     client_id: str
     client_secret: str
     spec: ApiSpec
-
-
-class _AnswerLostError(VendorUnavailableError):
-    """The vendor was asked, and what it did is not known: the token may be spent."""
 
 
 class Refresher:
@@ -135,7 +132,7 @@ class Refresher:
                     grants.put_off,
                     claim=claim,
                     until=self._now() + _pause_after(error),
-                    is_lost=isinstance(error, _AnswerLostError),
+                    is_lost=isinstance(error, AnswerLostError),
                 )
             raise
         except VendorRefusedError as error:
@@ -163,7 +160,7 @@ class Refresher:
             if isinstance(error, VendorUnavailableError):
                 if status < 500:
                     raise error
-                raise _AnswerLostError(str(error), retry_after=error.retry_after)
+                raise AnswerLostError(str(error), retry_after=error.retry_after)
         if status != 200:
             raise refusal_of(
                 status, body, slug=endpoint.slug, after_loss=claim.after_loss
@@ -171,7 +168,7 @@ class Refresher:
         try:
             new = read_tokens(body, asked_at=asked_at)
         except VendorUnavailableError as error:
-            raise _AnswerLostError(str(error)) from None
+            raise AnswerLostError(str(error)) from None
         # Said back as it was asked for, it does not mean that the rest was withdrawn.
         is_echo = new.scopes == endpoint.spec.refresh_fields.get("scope")
         return replace(new, scopes="") if is_echo else new
@@ -190,10 +187,10 @@ class Refresher:
                 error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
             ):
                 raise VendorUnavailableError(message) from error
-            raise _AnswerLostError(message) from error
+            raise AnswerLostError(message) from error
         if body is None:
             message = f"The token endpoint answered over {_MAX_ANSWER // 1024} KiB."
-            raise _AnswerLostError(message)
+            raise AnswerLostError(message)
         return response.status, response.headers, body
 
 

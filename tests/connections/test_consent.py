@@ -141,6 +141,35 @@ def test_the_way_back_names_scopes_that_the_token_does_not(
     assert "heart_health" in granted
 
 
+@pytest.mark.parametrize("answer", [[], {"access_token": 5}, {"access_token": "a\n"}])
+def test_nonsense_for_a_grant_is_told_and_the_link_stays_good(
+    client: Client,
+    vendors: World,
+    robin: Subject,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: object,
+) -> None:
+    link = link_for(robin)
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_oauth, "token_answer", lambda *_: answer)
+        back = leave(client, link, choice="account=ring-1")
+        assert client.get(back).status_code == 502
+    assert not VendorConnection.objects.exists()
+    again = leave(client, link, choice="account=ring-1")
+    assert client.get(again).status_code == 200
+
+
+@pytest.mark.parametrize("account", [None, "", "x" * 201, "a\x00b", 1.5, ["ring-1"]])
+def test_an_account_without_a_name_is_none(
+    client: Client, vendors: World, robin: Subject, account: object
+) -> None:
+    vendors.vendors["oura"].accounts["ring-1"].profile["personal_info"]["id"] = account
+    answer = client.get(leave(client, link_for(robin), choice="account=ring-1"))
+    assert answer.status_code == 502
+    assert "whose account" in said(answer)
+    assert not VendorConnection.objects.exists()
+
+
 def test_opening_a_link_begins_nothing(client: Client, robin: Subject) -> None:
     page = client.get(link_for(robin))
     assert page.status_code == 200

@@ -235,6 +235,34 @@ def test_a_grant_that_no_database_takes_is_given_up_aloud(
     assert "grant.lost" in [entry.message for entry in caplog.records]
 
 
+def test_a_renewal_that_is_cut_short_is_known_of(
+    world: World, vendor_server: VendorServer
+) -> None:
+    connection = connect(world)
+    vendor_server.refresh_delay_s = 60.0
+
+    async def cut_short() -> None:
+        async with client.open_session(now=world.clock) as session:
+            api = session.api_for(
+                connection=connection, adapter=get_adapter("acme-notify")
+            )
+            session.refresher.finish = _nothing  # type: ignore[method-assign]
+            vendor_server.valid = set()
+            call = asyncio.create_task(api.get("/doc/1"))
+            await asyncio.to_thread(vendor_server.refreshing.wait, _WAIT_S)
+            assert not call.done()
+
+    # As when a task runs into its time limit: all that is left is cancelled.
+    asyncio.run(cut_short())
+    connection.refresh_from_db()
+    assert connection.status == "active"
+    assert grants.claim_refresh(connection, now=world.now) is None
+    world.wait(seconds=grants.CLAIM_SECONDS)
+    claim = grants.claim_refresh(connection, now=world.now)
+    assert claim is not None
+    assert claim.after_loss
+
+
 def test_a_slow_holder_makes_good_what_was_refused_meanwhile(world: World) -> None:
     connection = connect(world)
     slow = grants.claim_refresh(connection, now=world.now)
@@ -266,6 +294,10 @@ async def _all_at_once(
 
     found = await asyncio.gather(*(calls() for _ in range(sessions)))
     return [one for some in found for one in some]
+
+
+async def _nothing() -> None:
+    """Wait for no renewal."""
 
 
 def _failing(failures: Any) -> Callable[..., bool]:
