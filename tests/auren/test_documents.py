@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.auren.test_env_example import documented
+from tests.bench import scale
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -42,3 +43,9 @@ def test_the_settings_of_the_readme_have_their_defaults() -> None:
     numbers = {name: default for name, default in told.items() if default.isdigit()}
     assert len(numbers) > 5, "the table is written in another way"
     assert {name: documented()[name] for name in numbers} == numbers
+
+
+def test_the_table_of_scaling_is_what_its_figures_give() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    shown = page.split("<!-- begin scale -->")[1].split("<!-- end scale -->")[0]
+    assert shown.strip() == scale.table([10_000, 100_000, 1_000_000, 10_000_000])
