@@ -101,6 +101,17 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
             queryset = queryset.filter(found)
         return queryset, False
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> ModelT | None:
+        """Load a page's row once, with all that was looked up for it (`once`)."""
+        kept = request.__dict__.setdefault("_rows_of_the_page", {})
+        key = (self.model, str(object_id), from_field)
+        if key not in kept:
+            kept[key] = super().get_object(request, object_id, from_field)
+        found: ModelT | None = kept[key]
+        return found
+
     def page_context(self, request: HttpRequest, row: ModelT) -> dict[str, Any]:
         """Return what the templates beside the fields of a row's page ask for."""
         return {}

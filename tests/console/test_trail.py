@@ -242,6 +242,19 @@ def acts(page: str) -> dict[str, str]:
     return {text: unescape(url) for url, text in found}
 
 
+def test_its_page_looks_everything_up_once(
+    world: SimpleNamespace, django_assert_max_num_queries: Any
+) -> None:
+    OutboxMessage.objects.update(status="parked", published_at=None)
+    WebhookDelivery.objects.update(error_code="refused")
+    user = User.objects.create_user("one", password="x", is_staff=True)
+    user.groups.add(Group.objects.get(name="admin"))
+    client = Client()
+    client.force_login(user)
+    with django_assert_max_num_queries(17):
+        client.get(page_url("webhookdelivery", world.webhookdelivery.pk))
+
+
 class TestWhatCanBeDone:
     def shown(self, client: Client, world: SimpleNamespace) -> dict[str, str]:
         url = page_url("webhookdelivery", world.webhookdelivery.pk)
