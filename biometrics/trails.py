@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
@@ -142,7 +143,7 @@ def _by_account(deliveries: Collection[WebhookDelivery]) -> dict[int, UUID]:
     return found
 
 
-def with_cause(rows: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
+def with_cause(rows: QuerySet[OutboxMessage]) -> QuerySet[Any]:
     """Add to alerts' messages the id of the event that caused each, as `cause`."""
     before = OutboxMessage.objects.filter(
         subject=OuterRef("subject"),

@@ -13,7 +13,6 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from biometrics import audit, outbox, parked
@@ -173,7 +172,7 @@ class TestWhom:
     ) -> None:
         key = world.subject.pk
         reveal(admin_client, key)
-        signed = {"reason": "asked", "actor": "ops", "now": timezone.now()}
+        signed: dict[str, Any] = {"reason": "asked", "actor": "ops", "now": NOON}
         staff.set_offset(key, offset=0.25, **signed)
         outbox.retry(subject=key, **signed)
         told = AuditEntry.objects.exclude(pk=world.auditentry.pk)
@@ -184,7 +183,7 @@ class TestWhom:
         self, admin_client: Client, world: SimpleNamespace
     ) -> None:
         rows = WebhookDelivery.objects.all()
-        signed = {"reason": "asked", "actor": "ops", "now": timezone.now()}
+        signed: dict[str, Any] = {"reason": "asked", "actor": "ops", "now": NOON}
         parked.retry_deliveries(rows, **signed)
         one = AuditEntry.objects.get(verb="delivery.retry")
         key = str(world.webhookdelivery.public_id)

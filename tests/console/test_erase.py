@@ -56,7 +56,12 @@ def traces(admin_client: Client, world: SimpleNamespace) -> list[str]:
     for feedback in (Feedback.USEFUL, Feedback.NO_IDEA):
         seen = state_of(HrvAlert.objects.get())
         key, now = world.hrvalert.pk, timezone.now()
-        signed = {"feedback": feedback, "note": NOTE, "actor": "ops", "now": now}
+        signed: dict[str, Any] = {
+            "feedback": feedback,
+            "note": NOTE,
+            "actor": "ops",
+            "now": now,
+        }
         assert answer(key, seen=seen, **signed) is not None
     HrvAlert.objects.update(acknowledged_at=None)
     now = timezone.now()
