@@ -128,15 +128,17 @@ def _naming(
     mine: AbstractSet[str], *, label: str, replays: Collection[str]
 ) -> Iterator[AuditEntry]:
     """Yield the entries that name one of these ids or replays, or were searched by it."""
-    for entry in AuditEntry.objects.filter(verb__in=_NAMING).iterator():
-        told = f"{entry.target} {json.dumps(entry.detail)}"
-        searched = parse_qs(str(entry.detail.get("filters", ""))).get("q", [])
+    rows = AuditEntry.objects.filter(verb__in=_NAMING)
+    named = []
+    for pk, target, detail in rows.values_list("pk", "target", "detail").iterator():
+        searched = parse_qs(str(detail.get("filters", ""))).get("q", [])
         if (
-            not mine.isdisjoint(_ID.findall(told))
-            or entry.target.partition(":")[0] in replays
+            not mine.isdisjoint(_ID.findall(f"{target} {detail}"))
+            or target.partition(":")[0] in replays
             or label in searched
         ):
-            yield entry
+            named.append(pk)
+    yield from AuditEntry.objects.filter(pk__in=named).order_by("pk")
 
 
 def _without(detail: dict[str, Any], mine: AbstractSet[str]) -> dict[str, Any]:

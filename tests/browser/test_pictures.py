@@ -117,7 +117,7 @@ def happenings(world: World) -> None:
     audit.note(
         actor="grace",
         verb="values.reveal",
-        target=str(world.subjects[ILL].pk),
+        target=audit.of_subject(world.subjects[ILL].pk),
         reason="called back after a bad night",
         now=world.now,
     )
