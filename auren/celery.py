@@ -174,6 +174,14 @@ def serve_metrics(**_kwargs: Any) -> None:
 
 
 @worker_process_shutdown.connect
+def store_grants(**_kwargs: Any) -> None:
+    """Let no renewed grant end with its process while the database may come back."""
+    from biometrics.connections import keeping  # noqa: PLC0415 - as above
+
+    keeping.wait(seconds=_STOP_S)
+
+
+@worker_process_shutdown.connect
 def forget_gauges(pid: int, **_kwargs: Any) -> None:
     """Take the gauges of a process that ended out of the sum."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

@@ -19,10 +19,12 @@ from biometrics.connections.grants import NewTokens, RefreshClaim
 
 logger = logging.getLogger(__name__)
 
-# A process that is asked to end waits for it.
 KEEP_SECONDS = 600.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
+
+# No daemons: Python waits for them at the end of a process.
+_at_work: set[threading.Thread] = set()
 
 
 def keep(*, claim: RefreshClaim, new: NewTokens) -> Future[bool]:
@@ -33,10 +35,18 @@ def keep(*, claim: RefreshClaim, new: NewTokens) -> Future[bool]:
     kept: Future[bool] = Future()
     # Running from now on: whoever waits for it may give up, and ends nothing.
     kept.set_running_or_notify_cancel()
-    threading.Thread(
-        target=_keep, args=(kept, claim, new), name=f"grant-{claim.connection_id}"
-    ).start()
+    name = f"grant-{claim.connection_id}"
+    thread = threading.Thread(target=_keep, args=(kept, claim, new), name=name)
+    _at_work.add(thread)
+    thread.start()
     return kept
+
+
+def wait(*, seconds: float) -> None:
+    """Wait until all is stored; for processes that end without asking their threads."""
+    until = time.monotonic() + seconds
+    for thread in list(_at_work):
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _keep(kept: Future[bool], claim: RefreshClaim, new: NewTokens) -> None:
@@ -51,6 +61,7 @@ def _keep(kept: Future[bool], claim: RefreshClaim, new: NewTokens) -> None:
         kept.set_exception(error)
     finally:
         connections.close_all()
+        _at_work.discard(threading.current_thread())
 
 
 def _store(claim: RefreshClaim, new: NewTokens) -> bool:

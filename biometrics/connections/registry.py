@@ -114,6 +114,8 @@ def add_connection(
             changes |= {"backfill_due_at": Now(), "backfill_left": []}
     if refresh_token:
         changes["refresh_token"] = tokens.encrypt(refresh_token)
+        # What became of an older one says nothing of this.
+        changes |= {"refresh_claim": None, "refresh_claimed_until": None}
     with transaction.atomic():
         connection = VendorConnection.objects.filter(
             vendor=vendor, account_id=account_id

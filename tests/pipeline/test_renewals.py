@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
+from celery.signals import worker_process_shutdown
 from django.db import OperationalError
 
+import auren.celery  # noqa: F401 - connects what workers do at their end
 from biometrics.connections import client, grants, keeping, refresh, tokens
 from biometrics.connections.grants import NewTokens, RefreshClaim
 from biometrics.errors import VendorError, VendorRefusedError, VendorUnavailableError
@@ -218,6 +221,20 @@ def test_a_database_that_stays_away_gets_the_grant_once_it_is_back(
     world.wait(seconds=10)
     assert run(world, delivery).status == "processed"
     assert len(vendor_server.tokens_asked) == 1
+
+
+def test_a_worker_does_not_end_before_its_grants_are_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect(world)
+    claim = grants.claim_refresh(connection, now=world.now)
+    assert claim is not None
+    failures = iter([OperationalError("gone"), OperationalError("gone still")])
+    monkeypatch.setattr(grants, "store_renewed", _failing(failures))
+    keeping.keep(claim=claim, new=NewTokens(access_token="a", refresh_token="r"))
+    worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
+    connection.refresh_from_db()
+    assert tokens.decrypt(connection.refresh_token or b"") == "r"
 
 
 def test_a_grant_that_no_database_takes_is_given_up_aloud(
