@@ -265,7 +265,7 @@ class _ConnectionApi(_GuardedApi):
 
     async def _renewed(self, stale: Grant) -> Grant:
         known = self._session.grants.get(self._connection.id)
-        if known is not None and known.access_token != stale.access_token:
+        if known is not None and known != stale:
             return known
         endpoint = endpoint_of(slug=self._slug, spec=self._spec, base=self._base)
         grant = await self._session.refresher.renew(

@@ -51,7 +51,13 @@ def wait(*, seconds: float) -> None:
 
 def _keep(kept: Future[bool], claim: RefreshClaim, new: NewTokens) -> None:
     try:
-        kept.set_result(_store(claim, new))
+        is_stored = _store(claim, new)
+        if not is_stored:
+            # Revoked, or consented anew.
+            logger.warning(
+                "grant.superseded", extra={"connection": claim.connection_id}
+            )
+        kept.set_result(is_stored)
     # Whoever waits is told, whatever it was.
     except BaseException as error:  # noqa: BLE001
         logger.critical(

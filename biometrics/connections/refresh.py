@@ -78,29 +78,35 @@ class Refresher:
         VendorRefusedError (the consent is gone, the connection is marked) or
         VendorUnavailableError.
         """
-        while True:
-            task = self._running.get(stale.connection_id)
-            if task is None:
-                work = self._renew_once(stale, endpoint=endpoint, guard=guard)
-                task = asyncio.create_task(work)
-                self._running[stale.connection_id] = task
-                task.add_done_callback(self._forget(stale.connection_id))
-            grant = await asyncio.shield(task)
-            # A renewal under way may have been of an older token than ours.
-            if grant.access_token != stale.access_token:
+        under_way = self._under_way(stale)
+        if under_way is not None:
+            grant = await asyncio.shield(under_way)
+            # It may have been of an older grant than ours.
+            if grant != stale:
                 return grant
+        task = self._under_way(stale)
+        if task is None:
+            work = self._renew_once(stale, endpoint=endpoint, guard=guard)
+            task = self._running[stale.connection_id] = asyncio.create_task(work)
+            task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
 
     async def finish(self) -> None:
         """Wait for the renewals that have begun."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    def _forget(self, connection_id: int) -> Callable[[asyncio.Task[Grant]], None]:
-        def ended(task: asyncio.Task[Grant]) -> None:
-            del self._running[connection_id]
-            if not task.cancelled():
-                task.exception()  # those who wait have it; perhaps nobody does any more
+    def _under_way(self, stale: Grant) -> asyncio.Task[Grant] | None:
+        task = self._running.get(stale.connection_id)
+        return None if task is None or task.done() else task
 
-        return ended
+    def _forget(self, ended: asyncio.Task[Grant]) -> None:
+        self._running = {
+            connection_id: task
+            for connection_id, task in self._running.items()
+            if task is not ended
+        }
+        if not ended.cancelled():
+            ended.exception()  # those who wait have it; perhaps nobody does any more
 
     async def _renew_once(
         self, stale: Grant, *, endpoint: TokenEndpoint, guard: Guard
@@ -244,7 +250,8 @@ def _look(*, stale: Grant, now: datetime) -> Grant | RefreshClaim | None:
     """
     connection = VendorConnection.objects.filter(id=stale.connection_id).first()
     current = _usable(connection)
-    if connection is None or current.access_token != stale.access_token:
+    # Some vendors give the same access token for longer.
+    if connection is None or current != stale:
         return current
     pause = grants.pause_of(connection, now=now)
     if pause is not None:

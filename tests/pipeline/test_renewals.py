@@ -91,6 +91,18 @@ def test_fifty_calls_in_one_session_renew_once(
     assert len(vendor_server.tokens_asked) == 1
 
 
+@pytest.mark.parametrize("sessions", [1, 50])
+def test_a_token_that_is_only_prolonged_is_asked_for_once(
+    world: World, vendor_server: VendorServer, sessions: int
+) -> None:
+    connection = connect(world, expires_at=world.now)
+    vendor_server.says("/doc/1", DOCUMENT)
+    vendor_server.refresh_says = b'{"access_token": "access-0", "expires_in": 3600}'
+    got = asyncio.run(_all_at_once(connection, world, sessions=sessions))
+    assert [one.status for one in got] == [200] * 50
+    assert len(vendor_server.tokens_asked) == 1
+
+
 def test_a_vendor_that_was_away_is_asked_again_after_a_pause(
     world: World, vendor_server: VendorServer
 ) -> None:
@@ -156,6 +168,7 @@ def test_what_is_odd_beside_a_token_harms_it_not(
 ) -> None:
     connect(world, expires_at=world.now)
     vendor_server.says("/doc/1", DOCUMENT)
+    vendor_server.valid = {"access-1"}
     vendor_server.refresh_says = b'{"access_token": "access-1", ' + more + b"}"
     assert run(world, notify(world)).status == "processed"
     stored = VendorConnection.objects.get()

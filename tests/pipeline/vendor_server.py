@@ -133,6 +133,8 @@ class VendorServer:
         if form.get("refresh_token") not in self.refreshable:
             return web.json_response({"error": "invalid_grant"}, status=400)
         self.refreshable.remove(form["refresh_token"])
+        if self.refresh_says is not None:
+            return web.Response(body=self.refresh_says)
         number = len(self.tokens_asked)
         # As WHOOP does it: both old tokens die at once.
         self.valid = {f"access-{number}"}
@@ -146,8 +148,6 @@ class VendorServer:
         if self.refresh_cut_off:
             assert request.transport is not None
             request.transport.close()
-        if self.refresh_says is not None:
-            return web.Response(body=self.refresh_says)
         if self.refresh_in_pieces:
             return await self._in_pieces(request, orjson.dumps(pair))
         await asyncio.sleep(self.refresh_delay_s)
