@@ -183,8 +183,9 @@ async def _align(
         await _attempt(application, outcome, topic, now=now)
         # Doubles go last, and only once one is there: there is never a gap.
         if topic in outcome.subscriptions:
-            await _end(application, outcome, doubles[topic])
-    await _end(application, outcome, [one for rows in found.values() for one in rows])
+            await _end(application, outcome, doubles[topic], now=now)
+    unwanted = [one for rows in found.values() for one in rows]
+    await _end(application, outcome, unwanted, now=now)
 
 
 def _end_of(outcome: Outcome, topic: Topic) -> float:
@@ -200,9 +201,10 @@ async def _attempt(
     mine = {"callback_url": application.callback, "token": application.token}
     kept = outcome.subscriptions.get(topic)
     try:
-        if kept is not None and kept.expires_at is not None and kept.expires_at <= now:
+        if kept is not None and _is_over(kept, now=now):
             # Nobody is told of anything by it, and it may be beyond renewal.
-            await _end(application, outcome, [outcome.subscriptions.pop(topic)])
+            del outcome.subscriptions[topic]
+            await _end(application, outcome, [kept], now=now)
             kept = None
         if kept is None:
             kept = await application.one(spec.creating(topic, **mine))
@@ -219,8 +221,16 @@ async def _attempt(
         outcome.problems.append(f"{name}: {error}")
 
 
+def _is_over(one: Subscription, *, now: datetime) -> bool:
+    return one.expires_at is not None and one.expires_at <= now
+
+
 async def _end(
-    application: _Application, outcome: Outcome, rows: list[Subscription]
+    application: _Application,
+    outcome: Outcome,
+    rows: list[Subscription],
+    *,
+    now: datetime,
 ) -> None:
     for one in rows:
         name = subscribed.name_of(one.topic)
@@ -228,7 +238,9 @@ async def _end(
             await application.call(application.spec.ending(one))
             outcome.done.append(f"ended {name}")
         except BiometricsError as error:
-            outcome.problems.append(f"{name}: {error}")
+            # A vendor may list what has ended, and not let it be deleted.
+            if not _is_over(one, now=now):
+                outcome.problems.append(f"{name}: {error}")
 
 
 class _Application:

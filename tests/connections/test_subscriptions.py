@@ -170,6 +170,19 @@ def test_what_has_ended_is_made_anew(vendor: World) -> None:
     assert all(one.expires_at > vendor.clock() for one in listed if one.expires_at)
 
 
+def test_what_has_ended_and_cannot_be_deleted_harms_nobody(vendor: World) -> None:
+    subscriptions.sync(OURA, now=vendor.clock())
+    vendor.clock.advance(seconds=100 * 86_400)  # type: ignore[attr-defined]
+    # All that is about a single one.
+    path = "/webhook/subscription/"
+    vendor.faults.add(Fault(vendor="oura", kind="500", path=path, times=1000))
+    outcome = subscriptions.sync(OURA, now=vendor.clock())
+    assert (len(outcome.done), outcome.problems) == (len(WANTED), [])
+    assert len(subscriptions.listing(OURA)) == 2 * len(WANTED)
+    again = subscriptions.sync(OURA, now=vendor.clock())
+    assert (again.done, again.problems) == ([], [])
+
+
 class TestWanted:
     def test_the_settings_say_what_we_are_told_of(
         self, vendor: World, settings: Settings
