@@ -18,6 +18,7 @@ from biometrics.admin.base import (
 )
 from biometrics.admin.filters import OpenAlarmFilter, UtcRangeFilter
 from biometrics.admin.person_page import CONNECT
+from biometrics.alarms import title_of
 from biometrics.models import StaffAlarm, VendorConnection
 
 # Their key begins with the connection's number.
@@ -33,12 +34,12 @@ class StaffAlarmAdmin(ReadOnlyAdmin[StaffAlarm]):
         "add up come here by themselves, and go once they are well."
     )
 
-    list_display = ("raised", "kind", "key", "text", "state")
+    list_display = ("raised", "what", "key", "text", "state")
     list_filter = (OpenAlarmFilter, ("since", UtcRangeFilter))
     search_fields = ("kind__exact", "key__exact")
     search_help_text = "Kind or key, whole."
     ordering = ("-since",)
-    fields = ("kind", "key", "text", "raised", "cleared", "state")
+    fields = ("what", "kind", "key", "text", "raised", "cleared", "state")
     readonly_fields = (*fields, "next_step")
 
     def get_fields(
@@ -64,6 +65,11 @@ class StaffAlarmAdmin(ReadOnlyAdmin[StaffAlarm]):
     def raised(self, row: StaffAlarm) -> SafeString | str:
         """Show since when."""
         return moment(row.since)
+
+    @display(description="What")
+    def what(self, row: StaffAlarm) -> str:
+        """Say in words what it is about."""
+        return title_of(row.kind)
 
     @display(description="Over since (UTC)")
     def cleared(self, row: StaffAlarm) -> SafeString | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import MappingProxyType
 from uuid import UUID
 
@@ -43,6 +44,9 @@ _LABELS = {
 }
 # Headers that say how the value was judged; the priority follows from the severity.
 _JUDGED = frozenset({"severity", "priority", "has_triggers", "triggers"})
+
+# What the table holds for a shard that nobody took yet lies before.
+_NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @admin.register(OutboxMessage)
@@ -235,4 +239,4 @@ class ShardLeaseAdmin(ReadOnlyAdmin[ShardLease]):
     @display(description="Held until (UTC)")
     def until_utc(self, row: ShardLease) -> SafeString | str:
         """Show until when it is held."""
-        return moment(row.until)
+        return moment(row.until) if row.until > _NEVER else "never held"

@@ -178,7 +178,7 @@ def _told(row: Reading) -> str:
         minutes = round(row.value / 60)
         return f"{minutes // 60} h {minutes % 60:02} min"
     unit = {"1": "", "{score}": "", "/min": " bpm", "%": " %"}.get(row.unit)
-    said = f"{row.value:g}{f' {row.unit}' if unit is None else unit}"
+    said = f"{round(row.value, 1):g}{f' {row.unit}' if unit is None else unit}"
     level = assess_level(
         metric=row.metric, value=row.value, ruleset=configured_ruleset()
     )

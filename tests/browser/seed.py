@@ -227,6 +227,7 @@ def _held_back(subject: UUID, *, now: datetime) -> None:
         subject=subject,
         shard=message.shard,
         from_id=message.pk,
+        code="too_large",
         reason="MessageSizeTooLargeError: 1 200 000 bytes",
         since=now - timedelta(minutes=9),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from PIL import Image
+from playwright.sync_api import expect
 
-from biometrics import audit
+from biometrics import alarms, audit
 from biometrics.models import ReplayRun
 from biometrics.replay import runs
 from biometrics.replay.selection import Selection
@@ -53,15 +55,20 @@ def addresses(world: World) -> dict[str, str]:
         "alarms": "staffalarm",
         "alerts": "hrvalert",
         "audit": "auditentry",
+        "batches": "publishbatch",
         "connections": "vendorconnection",
         "deliveries": "webhookdelivery",
         "events": "biometricevent",
+        "leases": "shardlease",
         "messages": "outboxmessage",
         "nights": "hrvnight",
+        "parked_queues": "parkedqueue",
         "people": "subject",
         "readings": "reading",
         "replays": "replayrun",
+        "signing_secrets": "secretuse",
         "subscriptions": "alertsubscription",
+        "vendor_subscriptions": "vendorsubscription",
     }
     event = world.published.events.latest("created_at")
     return {
@@ -85,6 +92,7 @@ def addresses(world: World) -> dict[str, str]:
         "person_settings": of_person("tuning"),
         "person_erase": of_person("erase"),
         "reveal": of_person("reveal"),
+        "breaker_transitions": reverse("admin:resilience_breakertransition_changelist"),
         "breakers": reverse("admin:resilience_breakermode_changelist"),
         "breaker": reverse("admin:resilience_breakermode_detail", args=["kafka"]),
         "breaker_auto": reverse(
@@ -108,6 +116,8 @@ KEPT = (
     "person",
     "breaker",
 )
+# Once the person's values are revealed, these look otherwise.
+REVEALED = ("alert", "delivery", "person")
 # Pages with charts and states: what the other theme could spoil.
 DARK_TOO = ("dashboard", "delivery", "person", "alerts", "breaker")
 
@@ -120,6 +130,13 @@ def happenings(world: World) -> None:
         target=audit.of_subject(world.subjects[ILL].pk),
         reason="called back after a bad night",
         now=world.now,
+    )
+    alarms.sound(
+        "silence",
+        key="3/sleep",
+        text="Terra, connection 3: nothing of sleep came for 3 days, usually every day. "
+        "Ask the person whether the device is worn.",
+        now=world.now - timedelta(hours=2),
     )
     TOTPDevice.objects.create(user=User.objects.get(), name="app", confirmed=False)
 
@@ -150,18 +167,52 @@ def test_pictures_come_out(
         folder = Path(everywhere)
     pages = addresses(world)
     wanted = DARK_TOO if scheme == "dark" else tuple(pages)
+    shown = {n: a for n, a in pages.items() if n in (wanted if everywhere else KEPT)}
+    suffix = f"-{viewport['width']}-{scheme}" if everywhere else ""
+    for name, address in shown.items():
+        take(staff, address, folder / f"{name}{suffix}.png", is_whole=bool(everywhere))
+    if everywhere:
+        reveal(staff, pages["reveal"])
+        for name in REVEALED:
+            target = folder / f"{name}_revealed{suffix}.png"
+            take(staff, pages[name], target, is_whole=True)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_pictures_of_an_empty_bridge_come_out(
+    make_staff: Callable[..., Staff], viewport: dict[str, int], tmp_path: Path
+) -> None:
+    staff = make_staff(is_superuser=True, viewport=viewport)
+    folder = Path(os.environ.get("AUREN_ALL_PICTURES", tmp_path))
+    pages = {
+        "dashboard": reverse("admin:index"),
+        "deliveries": reverse("admin:biometrics_webhookdelivery_changelist"),
+        "parked": reverse("admin:biometrics_parked"),
+    }
     for name, address in pages.items():
-        if name not in (wanted if everywhere else KEPT):
-            continue
-        staff.page.goto(address, wait_until="networkidle")
-        suffix = f"-{viewport['width']}-{scheme}" if everywhere else ""
-        target = folder / f"{name}{suffix}.png"
-        if everywhere:
-            # The whole page, and the bar at the window's lower edge at its end.
-            height = staff.page.evaluate("document.documentElement.scrollHeight")
-            size = {**viewport, "height": max(viewport["height"], min(height, 2600))}
-            staff.page.set_viewport_size(size)  # type: ignore[arg-type]
-        staff.page.screenshot(path=target)
-        staff.page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        smaller(target)
-        assert 2_000 < target.stat().st_size <= _LARGEST * (3 if everywhere else 1)
+        target = folder / f"{name}_empty-{viewport['width']}-light.png"
+        take(staff, address, target, is_whole=True)
+
+
+def take(staff: Staff, address: str, target: Path, *, is_whole: bool) -> None:
+    """Take a picture of a page, of what fits the window or of the whole."""
+    staff.page.goto(address, wait_until="networkidle")
+    viewport = staff.page.viewport_size
+    assert viewport is not None
+    if is_whole:
+        # The whole page, and the bar at the window's lower edge at its end.
+        height = staff.page.evaluate("document.documentElement.scrollHeight")
+        size = {**viewport, "height": max(viewport["height"], min(height, 2600))}
+        staff.page.set_viewport_size(size)  # type: ignore[arg-type]
+    staff.page.screenshot(path=target)
+    staff.page.set_viewport_size(viewport)
+    smaller(target)
+    assert 2_000 < target.stat().st_size <= _LARGEST * (3 if is_whole else 1)
+
+
+def reveal(staff: Staff, address: str) -> None:
+    """Reveal the values of the person whose form this is."""
+    staff.page.goto(address)
+    staff.page.get_by_label("Reason").fill("called back after a bad night")
+    staff.page.get_by_role("button", name="Reveal").click()
+    expect(staff.page.get_by_text("Revealed for 15 minutes")).to_be_visible()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +15,7 @@ from django.utils import timezone
 from biometrics import selectors
 from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.words import lasted, plural
-from biometrics.models import OutboxMessage, WebhookDelivery
+from biometrics.models import OutboxMessage, ShardLease, WebhookDelivery
 from resilience.models import BreakerTransition
 from tests.console.revealing import reveal
 from tests.console.test_pages import MODELS, act, list_url, page_url
@@ -92,6 +92,19 @@ def test_what_waits_for_long_is_not_told_in_seconds(world: SimpleNamespace) -> N
 )
 def test_a_duration_has_two_units_at_most(seconds: float, said: str) -> None:
     assert lasted(timedelta(seconds=seconds)) == said
+
+
+def test_an_alarm_and_a_lease_that_was_never_held_are_told_in_words(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    alarms = admin_client.get(list_url("staffalarm")).content.decode()
+    assert "Ledger does not add up" in alarms
+    ShardLease.objects.filter(pk=world.shardlease.pk).update(
+        until=datetime(1970, 1, 1, tzinfo=UTC)
+    )
+    leases = admin_client.get(page_url("shardlease", world.shardlease.pk))
+    assert "never held" in leases.content.decode()
+    assert "1970" not in leases.content.decode()
 
 
 def test_a_number_takes_its_word() -> None:
