@@ -22,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_WEBHOOK_SECRET_TERRA=check \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
-.PHONY: run test check format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-trouble chaos chaos-short
+.PHONY: run test check audit format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-trouble chaos chaos-short
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -48,6 +48,10 @@ check: venv
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Known vulnerabilities of the pinned packages: a report, never a failure.
+audit: venv
+	$(BIN)/python -m auren.devstack.audit $(REQUIREMENTS)
 
 # All of them, one after the other: two hours and a half; docs/benchmarks.md.
 bench: bench-intake bench-trouble bench-latency bench-drain bench-growth bench-bodies bench-hrv bench-breaker bench-console bench-live

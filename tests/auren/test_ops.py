@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 
 from auren.health import TableCollector
 from auren.management.commands import reference
+from auren.reference import dependencies
 from auren.reference.metrics import described
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,11 +176,35 @@ def test_the_reference_pages_are_as_the_code_says() -> None:
     assert "as the code says" in out.getvalue()
 
 
+def test_every_dependency_has_its_reason_and_licence() -> None:
+    page = dependencies.page()
+    assert "unknown" not in page
+    for file in ("requirements.in", "requirements-dev.in"):
+        for line in (ROOT / file).read_text().splitlines():
+            if line and line[0].isalpha():
+                name, _, why = line.partition("  # ")
+                assert re.search(
+                    rf"^\| {re.split('[^a-z0-9-]', name)[0]} \| [^|]+ \| \S",
+                    page,
+                    re.MULTILINE,
+                ), line
+                assert why, f"{name}: why?"
+
+
+def test_everything_that_is_installed_is_in_the_page() -> None:
+    pinned = re.findall(
+        r"^([a-z0-9-]+)==", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE
+    )
+    assert len(pinned) > 100
+    words = set(re.findall(r"[a-z0-9-]+", dependencies.page()))
+    assert set(pinned) <= words
+
+
 def test_a_page_that_differs_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reference, "DOCS", tmp_path)
-    with pytest.raises(CommandError, match=r"metrics\.md differs"):
+    with pytest.raises(CommandError, match=r"\.md differs"):
         call_command("reference", "--check")
     call_command("reference", stdout=StringIO())
     call_command("reference", "--check", stdout=StringIO())

@@ -11,13 +11,23 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from auren.reference import configuration, metrics, openapi
+from auren.reference import (
+    commands,
+    configuration,
+    dependencies,
+    metrics,
+    openapi,
+    topics,
+)
 
 DOCS = Path(settings.BASE_DIR) / "docs"
 PAGES = {
+    "commands.md": commands.page,
+    "dependencies.md": dependencies.page,
     "metrics.md": metrics.page,
     "openapi.json": openapi.page,
     "settings.md": configuration.page,
+    "topics.md": topics.page,
 }
 
 
