@@ -83,7 +83,7 @@ def licence(name: str) -> str:
         return _READ[name]
     said = metadata(name)
     named = said.get_all("License-Expression") or said.get_all("License") or [""]
-    short = named[0].strip()
+    short = str(named[0]).strip()
     if short and len(short) <= _LONGEST_NAME and "\n" not in short:
         return short
     return " or ".join(_classified(said)) or "unknown"

@@ -25,6 +25,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert dead == []
 
 
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    """Once, so that it is of one kind."""
+    index = (ROOT / "docs" / "README.md").read_text()
+    found = re.findall(r"\]\(([^)#]+)\)", index)
+    pages = {path.name for path in (ROOT / "docs").glob("*.*")} - {"README.md"}
+    assert sorted(one for one in found if "/" not in one) == sorted(pages)
+
+
 def test_the_settings_of_the_readme_have_their_defaults() -> None:
     rows = re.findall(
         r"^\| (`[A-Z_`, ]+`) \| (\S.*?) \|",

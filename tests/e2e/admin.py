@@ -45,6 +45,12 @@ class StaffSession:
         assert status == 200, f"{path}: {status}"
         return text
 
+    def click(self, path: str, *, on: str, **fields: str) -> None:
+        """Send one button of a page, which then leads on."""
+        self._get(on)
+        status, _ = self._post(path, **fields)
+        assert status == 302, f"{path}: {status}"
+
     def reveal(self, subject: object) -> None:
         path = f"/admin/biometrics/subject/reveal/{subject}/"
         self._get(path)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from auren.devstack.process import ManagedProcess
-from tests.e2e.stack import ROOT, SECRETS, Stack
+from tests.e2e.stack import Stack
+from tests.e2e.typed import Terminal, blocks
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.redis]
 # By their first line: what is run below, and what the devstack's own tests start.
@@ -24,20 +22,18 @@ RUN = (
 STARTED_ELSEWHERE = ("make run", "make test", "python3.11 -m venv")
 
 
-def blocks() -> list[str]:
-    """Return the fenced blocks that somebody is meant to type or run."""
-    text = (ROOT / "README.md").read_text()
-    found = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [block for block in found if "-> 2 verify ->" not in block]
+def readme() -> list[str]:
+    """Return the blocks of the page but for the picture of the flow."""
+    return [one for one in blocks("README.md") if "-> 2 verify ->" not in one]
 
 
 def block(start: str) -> str:
-    (found,) = [one for one in blocks() if one.startswith(start)]
+    (found,) = [one for one in readme() if one.startswith(start)]
     return found
 
 
 def test_no_block_is_forgotten() -> None:
-    for one in blocks():
+    for one in readme():
         assert one.startswith((*RUN, *STARTED_ELSEWHERE)), one
     for start in (*RUN, *STARTED_ELSEWHERE):
         block(start)
@@ -46,24 +42,8 @@ def test_no_block_is_forgotten() -> None:
 @pytest.fixture(scope="module")
 def delivered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Type the block that signs by hand; return what curl printed."""
-    for tool in ("bash", "openssl", "curl"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
-    home = tmp_path_factory.mktemp("typed")
-    (home / ".devstack").mkdir()
-    (home / ".devstack" / "secrets.env").write_text(
-        f"AUREN_WEBHOOK_SECRET_TERRA={SECRETS['terra']}\n"
-    )
-    typed = block(RUN[0]).replace("127.0.0.1:8889", f"127.0.0.1:{stack.port}")
-    done = subprocess.run(
-        ["bash", "-euc", typed],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
+    terminal = Terminal(stack, tmp_path_factory.mktemp("typed") / "clone")
+    return terminal.type(block(RUN[0]))
 
 
 def test_a_delivery_by_hand_is_accepted(delivered: str) -> None:
