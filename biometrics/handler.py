@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -192,11 +192,27 @@ def _too_large(cap: int) -> _RefusedBodyError:
     )
 
 
+@cache
+def _always() -> tuple[tuple[bytes, bytes], ...]:
+    """Return what Django's middleware, which these paths do without, would add."""
+    found = [(b"x-content-type-options", b"nosniff")]
+    if settings.SECURE_HSTS_SECONDS:
+        found.append(
+            (
+                b"strict-transport-security",
+                b"max-age=%d; includeSubDomains; preload"
+                % settings.SECURE_HSTS_SECONDS,
+            )
+        )
+    return tuple(found)
+
+
 async def _send(response: HttpResponseBase, send: Send) -> None:
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in response.items()
     ]
+    headers += _always()
     content = getattr(response, "content", b"")
     headers.append((b"content-length", str(len(content)).encode()))
     await send(

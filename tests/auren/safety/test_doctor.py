@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -23,6 +24,8 @@ from auren.devstack.valkey import EmbeddedValkey
 from auren.safety import running, verdicts
 from auren.safety.safeguard import Safeguard, UnknowableError
 from biometrics import nudges
+from biometrics.connections import tokens
+from biometrics.models import Subject, VendorConnection
 from tests.auren.test_env_example import REQUIRED, documented
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -130,8 +133,37 @@ def test_a_wrong_clock_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "behind the database's" in said
 
 
+@pytest.mark.django_db
+def test_tokens_of_a_key_that_is_gone_and_plain_ones_are_seen(
+    settings: Settings,
+) -> None:
+    (safeguard,) = [one for one in running.RUNNING if one.id == "auren.E024"]
+    subject = Subject.objects.create(label="somebody")
+    mine = VendorConnection.objects.create(
+        vendor="oura",
+        account_id="1",
+        subject=subject,
+        access_token=tokens.encrypt("planted-token"),
+    )
+    assert safeguard.wrong() is None
+
+    former = settings.AUREN_TOKEN_KEYS
+    settings.AUREN_TOKEN_KEYS = [Fernet.generate_key().decode()]
+    assert safeguard.wrong() == (
+        "AUREN_TOKEN_KEYS opens none of the 1 newest stored tokens."
+    )
+    settings.AUREN_TOKEN_KEYS = [*settings.AUREN_TOKEN_KEYS, *former]
+    assert safeguard.wrong() is None
+
+    mine.access_token = b"planted-token"
+    mine.save()
+    said = safeguard.wrong()
+    assert said is not None
+    assert "planted" not in said
+
+
 def test_redis_and_kafka_that_are_away_are_unknown() -> None:
-    for safeguard in running.RUNNING[2:]:
+    for safeguard in running.RUNNING[2:4]:
         with pytest.raises(UnknowableError):
             safeguard.wrong()
 
