@@ -22,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_WEBHOOK_SECRET_TERRA=check \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
-.PHONY: run test check audit format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-trouble chaos chaos-short
+.PHONY: run test check audit format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-retention bench-trouble chaos chaos-short drill
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -54,7 +54,7 @@ audit: venv
 	$(BIN)/python -m auren.devstack.audit $(REQUIREMENTS)
 
 # All of them, one after the other: two hours and a half; docs/benchmarks.md.
-bench: bench-intake bench-trouble bench-latency bench-drain bench-growth bench-bodies bench-hrv bench-breaker bench-console bench-live
+bench: bench-intake bench-trouble bench-latency bench-drain bench-growth bench-bodies bench-hrv bench-breaker bench-console bench-live bench-retention
 
 bench-breaker: venv
 	$(BIN)/python -m tests.bench.bench_breaker
@@ -87,6 +87,15 @@ bench-trouble: venv
 
 bench-hrv: venv
 	$(BIN)/python -m tests.bench.bench_hrv --write
+
+# Does forgetting disturb intake? docs/performance.md.
+bench-retention: venv
+	$(BIN)/python -m tests.bench.bench_retention
+
+# docs/deploy.md to the letter: a fresh clone, three brokers, a rolling restart under wrk,
+# a restore. About six minutes; Debian's redis-server, nginx-light and wrk.
+drill: venv
+	$(BIN)/python -m tests.drills.production
 
 # Kills and freezes everything at random, and counts; docs/reliability.md. SEEDS, FIRST.
 SEEDS := 20

@@ -384,6 +384,13 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "bridge@localhost")
 # ── Retention, days ──────────────────────────────────────────────────────────
 RAW_RETENTION_DAYS = env.integer("RAW_RETENTION_DAYS", 30, low=1)
 MESSAGE_RETENTION_DAYS = env.integer("MESSAGE_RETENTION_DAYS", 7, low=1)
+# 0: for good.
+EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 0)
+AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 0)
+if 0 < EVENT_RETENTION_DAYS < RAW_RETENTION_DAYS:
+    # A replay reads the delivery anew and compares with the event.
+    message = "EVENT_RETENTION_DAYS must be 0 or not below RAW_RETENTION_DAYS."
+    raise ImproperlyConfigured(message)
 
 # ── Replay: deliveries handed over to the workers in a second ────────────────
 REPLAY_PER_SECOND = env.integer("REPLAY_PER_SECOND", 50, low=1, high=1000)

@@ -69,7 +69,7 @@ def gather(judged: Judged) -> dict[UUID, tuple[Gathered, ...]]:
         )
     found: dict[UUID, list[Gathered]] = {}
     for (connection_id, subject_id), hand in hands.items():
-        stored = _stored(
+        stored, forgotten = _stored(
             hand.nights_touched(),
             connection_id=connection_id,
             subject_id=subject_id,
@@ -78,7 +78,9 @@ def gather(judged: Judged) -> dict[UUID, tuple[Gathered, ...]]:
         )
         record_id = f"gathered:{connection_id}"
         for event_id, night in hand.gathered(stored, record_id=record_id):
-            found.setdefault(event_id, []).append(night)
+            # What retention left of it would make another night.
+            if night.night not in forgotten:
+                found.setdefault(event_id, []).append(night)
     return {event_id: tuple(nights) for event_id, nights in found.items()}
 
 
@@ -188,8 +190,11 @@ def _stored(
     subject_id: UUID,
     pieces: NightPieces,
     without: Iterable[UUID],
-) -> list[Record]:
-    """Return the pieces that stand of these nights, those that are replaced left out."""
+) -> tuple[list[Record], set[date]]:
+    """Return the pieces that stand of these nights, those that are replaced left out.
+
+    The dates are those of nights of which retention has forgotten a piece.
+    """
     around = {beside for day in days for beside in _beside(day)}
     of_samples = reduce(
         or_, (Q(record_id__startswith=prefix) for prefix in pieces.id_prefixes)
@@ -205,7 +210,13 @@ def _stored(
             local_date__in=around,
         )
         .exclude(id__in=list(without))
-        .values_list("data", "revision_stamp")
+        .values_list("data", "revision_stamp", "local_date")
     )
-    stamped: Iterable[tuple[Mapping[str, object], datetime]] = rows
-    return [record_of(data, stamp=stamp) for data, stamp in stamped]
+    stamped: Iterable[tuple[Mapping[str, object], datetime, date]] = rows
+    records, forgotten = [], set[date]()
+    for data, stamp, day in stamped:
+        if data:
+            records.append(record_of(data, stamp=stamp))
+        else:
+            forgotten.update(_beside(day))
+    return records, forgotten

@@ -202,6 +202,6 @@ def notify(**_: Any) -> None:
 
 @shared_task(name="biometrics.retain")
 def retain(**_: Any) -> None:
-    """Drop raw bytes and published messages that have served their time."""
+    """Forget what has served its time."""
     retention.retain(now=timezone.now(), limit_s=30.0)
     invitations.forget_used(now=timezone.now())

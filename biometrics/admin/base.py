@@ -28,6 +28,7 @@ AdminT = TypeVar("AdminT")
 ShownT = TypeVar("ShownT")
 
 NOTHING = "-"
+NOT_KEPT = "Not kept any more (retention)."
 _PRETTY_LIMIT = 20_000
 
 
@@ -225,7 +226,7 @@ def pretty(value: object) -> SafeString | str:
 def pretty_bytes(body: bytes | memoryview | None) -> SafeString | str:
     """Return stored bytes as pretty JSON, as text, or as their size."""
     if body is None:
-        return "Not kept any more (retention)."
+        return NOT_KEPT
     raw = bytes(body)
     try:
         return pretty(json.loads(raw))

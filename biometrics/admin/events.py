@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from biometrics.admin.base import (
+    NOT_KEPT,
     bullets,
     first,
     link,
@@ -161,7 +162,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
     @once
     def value(self, row: BiometricEvent) -> SafeString | str:
         """Show the record's value."""
-        return pretty(row.data)
+        return pretty(row.data) if row.data else NOT_KEPT
 
 
 @admin.register(Reading)

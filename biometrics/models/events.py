@@ -77,6 +77,10 @@ class BiometricEvent(models.Model):
             models.Index(fields=["subject", "-created_at"], name="event_subject"),
             models.Index(fields=["record_id"], name="event_record"),
             models.Index(fields=["-created_at"], name="event_created"),
+            # What retention looks through; it empties itself.
+            models.Index(
+                fields=["created_at"], name="event_kept", condition=~models.Q(data={})
+            ),
             # What a night is gathered from.
             models.Index(
                 fields=["connection", "local_date"],

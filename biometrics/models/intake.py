@@ -112,6 +112,12 @@ class WebhookDelivery(models.Model):
                 condition=Q(origin__in=["backfill", "recovered"]),
             ),
             models.Index(fields=["received_at"], name="delivery_received"),
+            # What retention looks through; it empties itself.
+            models.Index(
+                fields=["received_at"],
+                name="delivery_kept",
+                condition=Q(body__isnull=False),
+            ),
             models.Index(
                 fields=["trace"], name="delivery_trace", condition=~Q(trace="")
             ),
@@ -141,6 +147,15 @@ class DeliveryDocument(models.Model):
     status = models.SmallIntegerField()
     body = models.BinaryField(null=True, editable=False)
     fetched_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["fetched_at"],
+                name="document_kept",
+                condition=Q(body__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} {self.url}"

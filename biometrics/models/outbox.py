@@ -150,6 +150,11 @@ class OutboxMessage(models.Model):
                 name="message_published",
                 condition=Q(status=MessageStatus.PUBLISHED),
             ),
+            models.Index(
+                fields=["published_at"],
+                name="message_kept",
+                condition=Q(status=MessageStatus.PUBLISHED, value__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -83,6 +83,11 @@ def test_a_minimum_above_the_maximum_is_refused() -> None:
     assert "PG_POOL_MIN_SIZE" in done.stderr.splitlines()[-1]
 
 
+def test_events_that_a_replay_may_need_are_kept() -> None:
+    done = start(EVENT_RETENTION_DAYS="29", RAW_RETENTION_DAYS="30")
+    assert "EVENT_RETENTION_DAYS" in done.stderr.splitlines()[-1]
+
+
 def test_a_login_without_a_way_to_log_in_is_refused() -> None:
     done = start(KAFKA_SECURITY_PROTOCOL="SASL_SSL")
     assert "KAFKA_SECURITY_SASL_MECHANISM" in done.stderr.splitlines()[-1]

@@ -51,7 +51,8 @@ _begun = time.monotonic()
 
 
 def say(text: str) -> None:
-    print(f"{time.monotonic() - _begun:6.0f} s  {text}", flush=True)
+    sys.stdout.write(f"{time.monotonic() - _begun:6.0f} s  {text}\n")
+    sys.stdout.flush()
 
 
 class Drill(Installation):
@@ -232,7 +233,7 @@ def main() -> int:
     path = f"{os.environ['PATH']}:/usr/sbin"
     missing = [name for name in _NEEDED if not shutil.which(name, path=path)]
     if missing:
-        print(f"Not installed: {', '.join(missing)}. See {__file__}.")
+        say(f"Not installed: {', '.join(missing)}.")
         return 2
     signal.signal(signal.SIGALRM, _too_long)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -46,9 +46,9 @@ class Web:
         self.processes = processes
         self._lines: list[str] = []
         url = f"sqlite:///{home / 'bridge.sqlite3'}"
-        migrate(url)
+        migrate((extra or {}).get("DATABASE_URL", url))
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
-        self._environment = {
+        self.environment = {
             **inherited,
             "DJANGO_SETTINGS_MODULE": "auren.settings",
             "AUREN_MODE": "development",
@@ -75,7 +75,7 @@ class Web:
                 *("--timeout-keep-alive", str(IDLE_S)),
                 *("--timeout-worker-healthcheck", "60"),
             ],
-            env=self._environment,
+            env=self.environment,
             cwd=ROOT,
             on_line=self._lines.append,
         )

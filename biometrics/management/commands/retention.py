@@ -12,8 +12,10 @@ from biometrics import retention
 
 class Command(BaseCommand):
     help = (
-        "Drop raw bytes after RAW_RETENTION_DAYS and what was published after "
-        "MESSAGE_RETENTION_DAYS. Workers do it every hour; a run may be stopped."
+        "Drop raw bytes after RAW_RETENTION_DAYS, what was published after "
+        "MESSAGE_RETENTION_DAYS, events' values with their readings after "
+        "EVENT_RETENTION_DAYS and the audit after AUDIT_RETENTION_DAYS (0: never). "
+        "Workers do it every hour; a run may be stopped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
