@@ -108,12 +108,24 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return JsonResponse(
             {"error": "forbidden", "detail": exposition.REFUSAL}, status=403
         )
+    return HttpResponse(
+        exposition.of_this_host() + _of_tables(), content_type=CONTENT_TYPE_LATEST
+    )
+
+
+def _of_tables() -> bytes:
+    """Return what the tables tell, nothing while the database is away.
+
+    The counters must still be read then: they say that senders are refused, and why.
+    """
+    if get_breaker("database").snapshot().state != "closed":
+        return b""
     tables = CollectorRegistry()
     tables.register(TableCollector())
-    return HttpResponse(
-        exposition.of_this_host() + generate_latest(tables),
-        content_type=CONTENT_TYPE_LATEST,
-    )
+    try:
+        return generate_latest(tables)
+    except DatabaseError:
+        return b""
 
 
 class _Gauge(NamedTuple):

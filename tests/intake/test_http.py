@@ -6,20 +6,24 @@ import hashlib
 import http.client
 import select
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
+from django.db import OperationalError
 
+from biometrics import selectors
 from biometrics.models import (
     IntakeCount,
     Subject,
     VendorConnection,
     WebhookDelivery,
 )
+from resilience import registry as circuits
+from resilience.registry import get_breaker
 from tests.bridge import RunningBridge
 
 TOKEN = "a-personal-token-of-32-random-bytes"
@@ -410,6 +414,37 @@ def test_metrics_count_deliveries(bridge: RunningBridge) -> None:
     text = bridge.request("GET", "/metrics").body.decode()
     assert 'biobridge_deliveries_total{outcome="accepted",vendor="whoop"}' in text
     assert 'biobridge_queue_depth{queue="deliveries",status="pending"} 1.0' in text
+
+
+def test_metrics_are_read_while_the_database_is_away(
+    bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        raise OperationalError
+
+    bridge.deliver("whoop", whoop())
+    monkeypatch.setattr(selectors, "queues", away)
+    answer = bridge.request("GET", "/metrics")
+    assert answer.status == 200
+    assert "biobridge_deliveries_total{" in answer.body.decode()
+    assert "biobridge_queue_depth" not in answer.body.decode()
+
+
+def test_metrics_do_not_ask_a_database_whose_circuit_is_open(
+    bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(selectors, "queues", lambda **_: asked.append("tables"))
+    breaker = get_breaker("database")
+    for _ in range(3):
+        with suppress(OperationalError), breaker:
+            raise OperationalError
+    assert breaker.snapshot().state == "open"
+    try:
+        assert bridge.request("GET", "/metrics").status == 200
+    finally:
+        circuits.clear()
+    assert asked == []
 
 
 def test_a_vendor_without_secret_is_told_to_wait(
