@@ -63,7 +63,8 @@ class CarefulProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Make the answer under way, or the next one, the last."""
         self._was_told_to_stop = True
-        if self.cycle is not None and not self.cycle.response_complete:
+        # There is no cycle before the first request.
+        if not getattr(self.cycle, "response_complete", True):
             super().shutdown()
             return
         # Timed anew: a proxy that keeps idle connections for less closes them first.

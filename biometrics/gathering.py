@@ -212,11 +212,11 @@ def _stored(
         .exclude(id__in=list(without))
         .values_list("data", "revision_stamp", "local_date")
     )
-    stamped: Iterable[tuple[Mapping[str, object], datetime, date]] = rows
+    stamped: Iterable[tuple[Mapping[str, object], datetime, date | None]] = rows
     records, forgotten = [], set[date]()
     for data, stamp, day in stamped:
         if data:
             records.append(record_of(data, stamp=stamp))
-        else:
+        elif day is not None:
             forgotten.update(_beside(day))
     return records, forgotten

@@ -44,7 +44,8 @@ class Proxy:
         self._make_certificate()
         (home / "auren.conf").write_text(self._adapted(ports))
         user = "user root;" if os.geteuid() == 0 else ""
-        (home / "nginx.conf").write_text(MAIN.format(user=user, home=home))
+        self._main = home / "nginx.conf"
+        self._main.write_text(MAIN.format(user=user, home=home))
 
     def _adapted(self, ports: list[int]) -> str:
         text = (ROOT / "ops" / "nginx" / "auren.conf").read_text()
@@ -75,11 +76,11 @@ class Proxy:
         )
 
     def check(self) -> subprocess.CompletedProcess[str]:
-        argv = [self._nginx, "-t", "-p", self.home, "-c", self.home / "nginx.conf"]
+        argv = [self._nginx, "-t", "-p", str(self.home), "-c", str(self._main)]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def start(self) -> None:
-        argv = [self._nginx, "-p", self.home, "-c", self.home / "nginx.conf"]
+        argv = [self._nginx, "-p", str(self.home), "-c", str(self._main)]
         self._process = ManagedProcess(name="nginx", argv=argv)
         deadline = time.monotonic() + PATIENCE_S
         while not accepts(self.port):

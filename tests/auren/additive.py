@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.contrib.postgres.operations import (
     AddConstraintNotValid,
@@ -74,15 +75,17 @@ def _is_of_new_table(migration: migrations.Migration, operation: Operation) -> b
     return name is not None and name.lower() in made
 
 
-def _of_new_column(field: models.Field, what: str) -> Iterator[str]:
+def _of_new_column(field: models.Field[Any, Any], what: str) -> Iterator[str]:
     # Django's own default is the new code's: the column keeps none of it.
     if not field.null and not field.has_db_default() and not field.many_to_many:
         yield f"{what}: NOT NULL without db_default, and the old code names no value"
-    if field.unique or field.db_index:
+    if field.unique or getattr(field, "db_index", False):
         yield f"{what}: its index locks the table; add it beside the traffic"
 
 
-def _of_change(old: models.Field, new: models.Field, what: str) -> Iterator[str]:
+def _of_change(
+    old: models.Field[Any, Any], new: models.Field[Any, Any], what: str
+) -> Iterator[str]:
     (_, kind, _, before), (_, kind_after, _, after) = (
         old.deconstruct(),
         new.deconstruct(),
@@ -92,6 +95,11 @@ def _of_change(old: models.Field, new: models.Field, what: str) -> Iterator[str]
         return
     for name in sorted({*before, *after} - _UNSEEN):
         was, becomes = before.get(name), after.get(name)
-        widened = name == "max_length" and None not in {was, becomes} and becomes > was
+        widened = (
+            name == "max_length"
+            and was is not None
+            and becomes is not None
+            and becomes > was
+        )
         if was != becomes and not widened and (name, becomes) != ("null", True):
             yield f"{what}: {name} was {was}, becomes {becomes}"

@@ -130,7 +130,11 @@ def test_the_command_counts_before_it_drops() -> None:
     assert "bodies\t0 would be dropped" in told("--dry-run")
 
 
-OLD = {"type": "daily_activity", "date": "2025-06-01", "readings": {"steps": 4000.0}}
+OLD: dict[str, Any] = {
+    "type": "daily_activity",
+    "date": "2025-06-01",
+    "readings": {"steps": 4000.0},
+}
 
 
 def told(world: World, *records: dict[str, Any], status: str = "published") -> None:
