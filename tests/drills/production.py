@@ -100,8 +100,16 @@ class Drill(Installation):
 
     def probe(self) -> None:
         url = f"http://127.0.0.1:{self.port}"
-        (line,) = self.manage("doctor", "--roundtrip", "--url", url).splitlines()
-        say(line)
+        patience = ("--patience", "120")
+        said = self.manage("doctor", "--roundtrip", "--url", url, *patience)
+        say(said.splitlines()[-1])
+
+    def tell_state(self) -> None:
+        """Say how things stand, for whoever has to find out what went wrong."""
+        for argv in (("doctor", "--only-wrong"), ("outbox", "status"), ("ledger",)):
+            say(f"manage.py {' '.join(argv)}:\n{self.run(*argv)[1]}")
+        for name, process in self.processes.items():
+            say(f"{name}, {process.returncode}:\n{process.last_lines}")
 
     def restart_everything(self) -> None:
         """Reload and restart web hosts one after the other; restart worker and beat."""
@@ -255,6 +263,9 @@ def main() -> int:
         restore(drill, home)
         drill.probe()
         drill.examine()
+    except AssertionError:
+        drill.tell_state()
+        raise
     finally:
         signal.alarm(0)
         if proxy is not None:
