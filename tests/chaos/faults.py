@@ -24,13 +24,14 @@ class ChaosStack(Stack):
     """The bridge with short leases, its broker on a small disk of its own.
 
     A process that ends by itself is started again, as docker-compose.yml does
-    (`restart: unless-stopped`); `restarts` names each.
+    (`restart: unless-stopped`); `restarts` names each, `last_words` has what it said last.
     """
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
         self.clock_s = 0
         self.restarts: list[str] = []
+        self.last_words: list[str] = []
         self._starting = threading.RLock()
         self._over = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
@@ -72,6 +73,7 @@ class ChaosStack(Stack):
                     # Its children must not outlive it: nothing else would end them.
                     self.processes[name].kill9()
                     self.restarts.append(name)
+                    self.last_words.append(self.processes[name].last_lines)
                     self._start_again(name)
 
     def stop(self) -> None:

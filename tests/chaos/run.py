@@ -76,12 +76,18 @@ def _hurt(
         api.stop()
     say(f"  answered with an error or not at all: {traffic.refused}")
     say(f"  ended by themselves and started again: {stack.restarts or 'none'}")
+    for words in stack.last_words:
+        say(f"  last words:\n{words[-_LAST_WORDS:]}")
     say(
         f"  acknowledged {verdict.acknowledged}, records {verdict.records}: "
         f"lost {verdict.lost}, doubled {verdict.doubled}, "
         f"out of order {verdict.disordered}, imbalance {verdict.imbalance}"
     )
     return verdict
+
+
+# Enough for the end of a traceback.
+_LAST_WORDS = 3000
 
 
 def _recovery(stack: ChaosStack) -> float:
