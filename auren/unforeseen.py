@@ -33,14 +33,18 @@ def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def failed(_request: HttpRequest) -> HttpResponse:
-    """Say 503 while the database is away or too busy, else 500."""
-    if isinstance(sys.exception(), _AWAY):
+    """Say 503 while the database is away or too busy, 400 for NUL in a question, else 500."""
+    error = sys.exception()
+    if isinstance(error, _AWAY):
         detail = "The database is away; try again shortly."
         return JsonResponse(
             {"error": "unavailable", "detail": detail},
             status=503,
             headers={"Retry-After": str(_RETRY_AFTER_S)},
         )
+    # psycopg2 refuses to send it; no text that is stored or looked for has one.
+    if isinstance(error, ValueError) and "NUL (0x00)" in str(error):
+        return _page("Bad request", 400)
     return _page("Server error", 500)
 
 
