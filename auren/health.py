@@ -22,7 +22,7 @@ from biometrics import nudges, secret_use, selectors
 from biometrics.alerts import rates
 from biometrics.intake import runtime as intake
 from biometrics.models import SecretUse
-from resilience import get_breaker
+from resilience import all_breakers, get_breaker
 
 _LAG_LIMIT = timedelta(seconds=60)
 _TIMEOUT_S = 0.5
@@ -108,6 +108,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return JsonResponse(
             {"error": "forbidden", "detail": exposition.REFUSAL}, status=403
         )
+    # A circuit that this host does not use would keep the state of its last look.
+    for breaker in all_breakers():
+        breaker.snapshot()
     return HttpResponse(
         exposition.of_this_host() + _of_tables(), content_type=CONTENT_TYPE_LATEST
     )

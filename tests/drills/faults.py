@@ -207,22 +207,32 @@ def _resume(bridge: Bridge) -> None:
         )
 
 
-def _connect_ring(bridge: Bridge) -> None:
+def _connect(bridge: Bridge, vendor: str, account: str) -> None:
+    """Connect an account by tokens that the vendor does not know."""
     bridge.manage(
-        *("connections", "add", "--vendor", "oura", "--account", "ring-1"),
+        *("connections", "add", "--vendor", vendor, "--account", account),
         *("--label", "Robin", "--access-token", "x", "--refresh-token", "y"),
         *("--expires-at", "2030-01-01T00:00:00+00:00"),
     )
 
 
-def _unlinked(bridge: Bridge) -> None:
-    assert bridge.deliver("oura", notice("oura", str(uuid4()))).status < 300
-
-
 def _vendor_away(bridge: Bridge) -> None:
     bridge.processes["vendors"].kill9()
+    _connect(bridge, "oura", "ring-1")
     for _ in range(8):
         bridge.deliver("oura", notice("oura", str(uuid4())))
+
+
+def _unlinked(bridge: Bridge) -> None:
+    assert bridge.deliver("whoop", notice("whoop", str(uuid4()))).status < 300
+
+
+def _revoke(bridge: Bridge) -> None:
+    for vendor, account in (("oura", "ring-1"), ("whoop", "4711")):
+        bridge.manage(
+            *("connections", "revoke", "--vendor", vendor, "--account", account),
+            *("--reason", "drill"),
+        )
 
 
 def _parked(bridge: Bridge) -> None:
@@ -308,11 +318,14 @@ FAULTS = (
         _deliveries_wait,
         Bridge.start_worker,
     ),
-    Fault("BridgeUnlinked", _unlinked, _connect_ring),
     Fault("BridgeVendorFailing", _vendor_away, VendorStack.start_vendors),
+    Fault(
+        "BridgeUnlinked", _unlinked, lambda bridge: _connect(bridge, "whoop", "4711")
+    ),
+    # The vendors are there again, and do not know those tokens: two consents are gone.
+    Fault("BridgeStaffAlarm", lambda bridge: bridge.task("check_connections"), _revoke),
     Fault("BridgeParked", _parked, _decide),
     Fault("BridgeLosing", _counts(3), _counts(-3), _command("ledger")),
-    Fault("BridgeStaffAlarm", _counts(3), _counts(-3)),
     Fault("BridgeSecretUnused", _age_secret("-"), _age_secret("+")),
     Fault("BridgeShardStopped", _set_back, _resume, _command("outbox", "status")),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -188,6 +189,13 @@ def test_a_frozen_database_does_not_hold_intake(stack: Stack) -> None:
     )
 
 
+def mode(stack: Stack) -> float:
+    """Return the mode of Kafka's circuit as Prometheus reads it from web."""
+    page = stack.request("GET", "/metrics").body.decode()
+    (value,) = re.findall(r'breaker_mode{breaker="kafka"} (\S+)', page)
+    return float(value)
+
+
 def test_an_operator_stops_publishing_and_lets_it_go_on(stack: Stack) -> None:
     user = str(uuid4())
     days = {
@@ -211,8 +219,12 @@ def test_an_operator_stops_publishing_and_lets_it_go_on(stack: Stack) -> None:
     )
     here = sleeps(stack.records(TOPIC, enough=lambda _records: True), days=days)
     assert here == []
+    # The web process has looked at the circuit, and does not use it.
+    assert stack.request("GET", "/ready").status == 200
+    assert mode(stack) == 1
 
     stack.manage("breaker", "auto", "kafka", "--reason", "test is over")
+    assert mode(stack) == 0
     stack.until(
         lambda: stack.sql(waiting, user, "published") == [(3,)], "the backlog is gone"
     )
