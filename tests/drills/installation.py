@@ -131,7 +131,9 @@ class Installation(Stack):
             timeout=_COMMAND_S,
             check=False,
         )
-        return done.returncode, done.stdout + done.stderr
+        # Its log goes to stderr, and matters only where it failed.
+        told = done.stdout + (done.stderr if done.returncode else "")
+        return done.returncode, told
 
     def begin(self, name: str) -> None:
         """Start a unit: web-a and web-b are web on two hosts, as it were."""
