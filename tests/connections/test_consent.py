@@ -153,7 +153,7 @@ def test_nonsense_for_a_grant_is_told_and_the_link_stays_good(
     with monkeypatch.context() as patch:
         patch.setattr(fake_oauth, "token_answer", lambda *_: answer)
         back = leave(client, link, choice="account=ring-1")
-        assert client.get(back).status_code == 502
+        assert client.get(back).status_code == 503
     assert not VendorConnection.objects.exists()
     again = leave(client, link, choice="account=ring-1")
     assert client.get(again).status_code == 200
@@ -165,7 +165,7 @@ def test_an_account_without_a_name_is_none(
 ) -> None:
     vendors.vendors["oura"].accounts["ring-1"].profile["personal_info"]["id"] = account
     answer = client.get(leave(client, link_for(robin), choice="account=ring-1"))
-    assert answer.status_code == 502
+    assert answer.status_code == 503
     assert "whose account" in said(answer)
     assert not VendorConnection.objects.exists()
 
