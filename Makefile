@@ -93,7 +93,7 @@ bench-retention: venv
 	$(BIN)/python -m tests.bench.bench_retention
 
 # docs/deploy.md to the letter: a fresh clone, three brokers, a rolling restart under wrk,
-# a restore. About six minutes; Debian's redis-server, nginx-light and wrk.
+# a restore. Two to six minutes; Debian's redis-server, nginx-light and wrk.
 drill: venv
 	$(BIN)/python -m tests.drills.production
 
