@@ -67,7 +67,7 @@ def consenting(world: World) -> str:
     robin = Subject.objects.create(label="Robin")
     browser = Client()
     page = browser.get(leave(browser, link_for(robin), choice="account=ring-1"))
-    return said(page) if page.status_code == 502 else ""
+    return said(page) if page.status_code == 503 else ""
 
 
 def subscribing(_: World) -> str:
