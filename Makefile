@@ -22,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_WEBHOOK_SECRET_TERRA=check \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
-.PHONY: run test check audit format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-retention bench-trouble chaos chaos-short drill
+.PHONY: run test check audit format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-retention bench-scale bench-trouble chaos chaos-short drill
 
 run: venv
 	@exec $(BIN)/python manage.py devstack
@@ -54,7 +54,7 @@ audit: venv
 	$(BIN)/python -m auren.devstack.audit $(REQUIREMENTS)
 
 # All of them, one after the other: two hours and a half; docs/benchmarks.md.
-bench: bench-intake bench-trouble bench-latency bench-drain bench-growth bench-bodies bench-hrv bench-breaker bench-console bench-live bench-retention
+bench: bench-intake bench-trouble bench-latency bench-drain bench-growth bench-bodies bench-hrv bench-breaker bench-console bench-live bench-retention bench-scale
 
 bench-breaker: venv
 	$(BIN)/python -m tests.bench.bench_breaker
@@ -81,6 +81,9 @@ bench-growth: venv
 
 bench-latency: venv
 	$(BIN)/python -m tests.bench.bench_latency --write
+
+bench-scale: venv
+	$(BIN)/python -m tests.bench.bench_scale --write
 
 bench-trouble: venv
 	$(BIN)/python -m tests.bench.bench_trouble --write

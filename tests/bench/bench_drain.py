@@ -40,6 +40,22 @@ _TIMED_S = 20
 _WAITING = 100_000
 
 
+# Messages that the bridge made of nights, under ids of their own.
+_COPIES = """
+INSERT INTO biometrics_outboxmessage (ce_id, shard, subject, topic, event_type, headers,
+    value, priority, status, probe, attempts, error, created_at)
+SELECT id, shard, subject, topic, event_type,
+    jsonb_set(headers, '{ce_id}', to_jsonb(id::text)), value, 0, 'pending', false, 0, '',
+    now()
+FROM (SELECT m.*, gen_random_uuid() AS id
+      FROM (SELECT shard, subject, topic, event_type, headers, value
+            FROM biometrics_outboxmessage
+            WHERE status = 'published' AND value IS NOT NULL AND priority = 0
+            ORDER BY biometrics_outboxmessage.id DESC LIMIT 5000) m,
+          generate_series(1, 200) again LIMIT %s) copies
+"""
+
+
 class DrainStack(Stack):
     """One worker with two processes, on a database that survives a power cut."""
 
@@ -91,7 +107,7 @@ def drain(stack: DrainStack, *, backlog: int, seed: int) -> Drained:
     found = Drained()
     stack.processes["worker"].stop()
     fill(stack.postgres.url, count=backlog, seed=seed)
-    found.steps_5_to_8 = _published_per_s(stack, backlog)
+    found.steps_5_to_8 = published_per_s(stack, backlog)
     _breaker(stack, "open")
     fill(stack.postgres.url, count=backlog, seed=seed + 1000)
     started = time.monotonic()
@@ -99,11 +115,11 @@ def drain(stack: DrainStack, *, backlog: int, seed: int) -> Drained:
     stack.until(lambda: not stack.count(waiting), "all are understood", seconds=_LONG_S)
     found.steps_5_to_7 = backlog / (time.monotonic() - started)
     _breaker(stack, "auto")
-    found.step_8 = _published_per_s(stack, backlog, worker=False)
+    found.step_8 = published_per_s(stack, backlog, worker=False)
     return found
 
 
-def _published_per_s(stack: DrainStack, backlog: int, *, worker: bool = True) -> float:
+def published_per_s(stack: DrainStack, backlog: int, *, worker: bool = True) -> float:
     """Time the middle nine tenths: neither the start nor the last stragglers."""
     done = "SELECT count(*) FROM biometrics_outboxmessage WHERE status = 'published'"
     before = stack.count(done)
@@ -190,14 +206,7 @@ def _mark(value: bytes) -> str:
 def urgent(stack: DrainStack) -> float:
     """Return seconds from the relay's work until a new HIGH alert is on the topic."""
     _breaker(stack, "open")
-    stack.sql(
-        "INSERT INTO biometrics_outboxmessage (ce_id, shard, subject, topic, event_type,"
-        " headers, value, priority, status, probe, attempts, error, created_at)"
-        " SELECT gen_random_uuid(), n %% 16, md5((n %% 5000)::text)::uuid,"
-        " 'terra-biometric-events', 'sleep.updated', '{}', '\\x7b7d', 0, 'pending', false,"
-        " 0, '', now() FROM generate_series(1, %s) n",
-        _WAITING,
-    )
+    stack.sql(_COPIES, _WAITING)
     body = terra_sleep(user_id=str(uuid4()), rmssd=20)
     assert stack.deliver("terra", body).status == 200
     high = "SELECT count(*) FROM biometrics_outboxmessage WHERE priority = 2"

@@ -434,7 +434,7 @@ def test_nothing_is_on_any_page_before_a_reveal(
     )
     staff.reveal(subject)
     person = f"/admin/biometrics/subject/{subject}/change/"
-    opened = dict(_crawl(staff, person, most=20))
+    opened = dict(_crawl(staff, person, most=80))
     revealed = {hit for text in opened.values() for hit in _found(text, stack)}
     assert "resting" in revealed, "no page shows the values even after a reveal"
     assert revealed.isdisjoint(stack.secrets)
