@@ -51,6 +51,31 @@ limits = relay._current()._limits
 print(json.dumps([limits.messages, limits.value_bytes]))
 """
 
+_OPTIONS = """
+import json
+import time
+import django
+django.setup()
+from biometrics.publishing import relay
+own = relay._current()._own
+producer = own.get(deadline=time.monotonic() + 20)
+print(json.dumps({
+    name: value for name, value in producer.options.items()
+    if isinstance(value, int | str | None)
+}))
+own.discard()
+"""
+# Those of the specification; what a producer has beside them depends on the mode.
+_SPECIFIED = {
+    "acks": -1,
+    "enable_idempotence": True,
+    "compression_type": "snappy",
+    "linger_ms": 5,
+    "batch_size": 16_384,
+    "request_timeout_ms": 30_000,
+    "max_in_flight_requests_per_connection": 5,
+}
+
 
 def run(code: str, *argv: str, **environment: str) -> object:
     done = subprocess.run(
@@ -76,6 +101,23 @@ def test_a_producer_is_never_used_across_a_fork(
     assert ids["before"] != ids["child"]
     values = [value for _, _, value, _ in read_all(kafka, topic=topic)]
     assert sorted(values) == [b"before", b"child", b"parent"]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("mode", "back_off"), [("exactly_once", 20), ("at_least_once", 100)]
+)
+def test_the_relays_own_producer_is_as_specified(
+    kafka: str, mode: str, back_off: int
+) -> None:
+    """Twenty where a begin after a commit would wait that long, else as specified."""
+    found = run(_OPTIONS, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_DELIVERY=mode)
+    assert isinstance(found, dict)
+    wanted = {**_SPECIFIED, "retry_backoff_ms": back_off}
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert bool(found.get("transactional_id")) == (mode == "exactly_once")
+    # The client demands it, or it would not send at all.
+    assert found["delivery_timeout_ms"] >= 30_000 + 5
 
 
 def test_a_batch_holds_at_most_32_mib_and_500_messages() -> None:
