@@ -208,6 +208,21 @@ class TestErrors:
         assert type(translated(error, doing="sending")) is wanted
         assert "secret" not in str(translated(error, doing="sending"))
 
+    @pytest.mark.parametrize(
+        ("name", "code"),
+        [
+            ("MessageSizeTooLargeError", "too_large"),
+            ("RecordListTooLargeError", "too_large"),
+            ("InvalidTopicError", "bad_topic"),
+            ("InvalidRecordError", "refused"),
+            ("InvalidTimestampError", "refused"),
+        ],
+    )
+    def test_a_refusal_says_what_the_broker_minds(self, name: str, code: str) -> None:
+        error = translated(getattr(client_errors, name)(), doing="sending")
+        assert isinstance(error, RefusedError)
+        assert error.code == code
+
     def test_no_row_is_untested(self) -> None:
         assert {kind.__name__ for kind in MEANINGS} == set(WANTED)
 
