@@ -59,7 +59,7 @@ def _apply(
 ) -> Applied | None:
     """Carry a change out; None when consumers need not know of it."""
     if change.change == "relinked":
-        return _relink(change, connection)
+        return _relink(change, connection, is_new=is_new)
     before = connection.status
     connection.status = _STATUS[change.change]
     is_active = connection.status == ConnectionStatus.ACTIVE
@@ -99,12 +99,15 @@ _STATUS: Mapping[str, ConnectionStatus] = {
 }
 
 
-def _relink(change: ConnectionChange, connection: VendorConnection) -> Applied | None:
+def _relink(
+    change: ConnectionChange, connection: VendorConnection, *, is_new: bool
+) -> Applied | None:
     """Carry a person's data over to the account id that the vendor gives it from now on.
 
     The connection takes the new id, so that its records stay comparable; what still
     comes under the old id finds the same person through a revoked row. Where data came
     under the new id first, that account is linked to the person who was there before.
+    A connection that had ended, or that nobody knew, is connected by it.
     """
     old_id, new_id = connection.account_id, change.new_account_id
     if not new_id or new_id == old_id:
@@ -112,8 +115,11 @@ def _relink(change: ConnectionChange, connection: VendorConnection) -> Applied |
     rows = VendorConnection.objects.select_for_update(no_key=True)
     newer = rows.filter(vendor=connection.vendor, account_id=new_id).first()
     if newer is None:
+        before = connection.status
         connection.account_id = new_id
         connection.status, connection.status_reason = ConnectionStatus.ACTIVE, ""
+        if before != ConnectionStatus.ACTIVE:
+            make_history_due(connection)
         connection.save()
         VendorConnection.objects.create(
             subject_id=connection.subject_id,
@@ -123,7 +129,11 @@ def _relink(change: ConnectionChange, connection: VendorConnection) -> Applied |
             status=ConnectionStatus.REVOKED,
             status_reason="The vendor gave this account another id.",
         )
-        return None
+        if before != ConnectionStatus.REVOKED and not is_new:
+            return None
+        return Applied(
+            change="connected", subject=connection.subject_id, reason=change.reason
+        )
     return _merge(change, older=connection, newer=newer)
 
 

@@ -99,6 +99,29 @@ class TestNewAccountIds:
         # The record is known under the new id too.
         assert BiometricEvent.objects.count() == 2
 
+    def test_a_person_who_comes_back_under_a_new_id_is_told_of(
+        self, world: World
+    ) -> None:
+        """Who was told that it ended must learn that it goes on."""
+        world.carry(says(record()))
+        world.wait(minutes=1)
+        world.carry(change("revoked"))
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id="renamed"))
+        assert connection("renamed").status == "active"
+        assert [m.event_type for m in sent()][-2:] == [
+            "connection.revoked",
+            "connection.connected",
+        ]
+        assert sent()[-1].subject == connection("renamed").subject_id
+        assert connection("someone").status == "revoked"
+
+    def test_a_stranger_who_comes_under_two_ids_is_connected(
+        self, world: World
+    ) -> None:
+        world.carry(change("relinked", new_account_id="renamed"))
+        assert [m.event_type for m in sent()] == ["connection.connected"]
+
     def test_data_that_came_under_the_new_id_first_joins_the_person(
         self, world: World
     ) -> None:
