@@ -12,6 +12,9 @@ INSTALLED := $(VENV)/requirements.installed
 REQUIREMENTS := requirements.txt requirements-dev.txt
 
 # Stands in for what a production host sets, where a tool wants settings to be there.
+# One for each vendor of the registry: a new one needs no line here.
+VENDOR_SECRETS := $(shell sed -n 's/^    "\([a-z0-9_]*\)": "biometrics\.vendors\..*/\1/p' \
+  biometrics/vendors/registry.py | tr a-z A-Z | sed 's/.*/AUREN_WEBHOOK_SECRET_&=check/')
 CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/checks \
   SECRET_KEY=for-checks-only-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789 \
   AUREN_TOKEN_KEYS=Zm9yLWNoZWNrcy1vbmx5LTAxMjM0NTY3ODktMDEyMzQ= \
@@ -19,7 +22,7 @@ CHECK_ENV := AUREN_MODE=production DATABASE_URL=postgres://checks@127.0.0.1:1/ch
   AUREN_OURA_VERIFICATION_TOKEN=check \
   AUREN_WHOOP_CLIENT_ID=check AUREN_WHOOP_CLIENT_SECRET=check \
   AUREN_TERRA_DEV_ID=check AUREN_TERRA_API_KEY=check \
-  AUREN_WEBHOOK_SECRET_TERRA=check \
+  $(VENDOR_SECRETS) \
   PUBLIC_URL=https://bridge.example.org KAFKA_REPLICATION_FACTOR=3
 
 .PHONY: run test check audit format lock clean venv bench-bodies bench-breaker bench-console bench bench-drain bench-growth bench-hrv bench-intake bench-latency bench-live bench-retention bench-scale bench-trouble chaos chaos-short drill

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from biometrics.vendors.registry import all_adapters
+from biometrics.vendors.registry import VENDORS, all_adapters, get_adapter
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("auren", "biometrics", "resilience")
@@ -25,10 +25,11 @@ FOREIGN = {
     "OAUTHLIB_INSECURE_TRANSPORT",
     "XDG_CACHE_HOME",
 }
+SIGNING = [slug.upper() for slug in VENDORS if not get_adapter(slug).personal_tokens]
 OF_A_VENDOR = re.compile(
-    r"AUREN_(OURA|WHOOP|TERRA)_"
+    rf"AUREN_({'|'.join(SIGNING)})_"
     r"(CLIENT_ID|CLIENT_SECRET|API_BASE|DEV_ID|API_KEY|TOLERANCE_S"
-    r"|VERIFICATION_TOKEN|SCOPES|STATE_LENGTH|SUBSCRIPTIONS)|AUREN_WEBHOOK_SECRET_(OURA|WHOOP|TERRA)"
+    rf"|VERIFICATION_TOKEN|SCOPES|STATE_LENGTH|SUBSCRIPTIONS)|AUREN_WEBHOOK_SECRET_({'|'.join(SIGNING)})"
     r"|AUREN_HEALTHKIT_CLIENT_(ID|SECRET)"
 )
 REQUIRED = {
@@ -36,7 +37,7 @@ REQUIRED = {
     "AUREN_TOKEN_KEYS": "Zm9yLWNoZWNrcy1vbmx5LTAxMjM0NTY3ODktMDEyMzQ=",
     "AUREN_OURA_CLIENT_SECRET": "check",
     "AUREN_WHOOP_CLIENT_SECRET": "check",
-    "AUREN_WEBHOOK_SECRET_TERRA": "check",
+    **{f"AUREN_WEBHOOK_SECRET_{vendor}": "check" for vendor in SIGNING},
     "PUBLIC_URL": "https://bridge.example.org",
     "KAFKA_REPLICATION_FACTOR": "3",
 }
@@ -101,13 +102,22 @@ def test_the_documented_defaults_are_the_defaults() -> None:
 
 
 def test_vendors_documented_defaults_are_their_adapters() -> None:
+    named = set()
     for adapter in all_adapters():
         name = f"AUREN_{adapter.slug.upper()}"
-        if not adapter.personal_tokens:
-            tolerance = float(documented()[f"{name}_TOLERANCE_S"])
-            assert tolerance == adapter.default_tolerance_s
+        # A vendor need name its secret only.
+        tolerance = documented().get(f"{name}_TOLERANCE_S")
+        if tolerance is not None:
+            named.add(adapter.slug)
+            assert float(tolerance) == adapter.default_tolerance_s
         if adapter.api is not None:
             assert documented()[f"{name}_API_BASE"] == adapter.api.base
+    assert named >= {"oura", "whoop", "terra"}
+
+
+def test_each_signing_vendors_secret_is_named() -> None:
+    wanted = {f"AUREN_WEBHOOK_SECRET_{vendor}" for vendor in SIGNING}
+    assert wanted <= documented().keys()
 
 
 def test_a_bridge_starts_from_the_example_with_its_gaps_filled() -> None:

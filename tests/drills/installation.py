@@ -15,6 +15,7 @@ from auren.devstack.postgres import binaries
 from auren.devstack.process import ManagedProcess
 from auren.devstack.services import free_port
 from tests.e2e.stack import SECRETS, Stack
+from tests.newcomers import unused_but
 from tests.nginx import NAME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,7 @@ class Installation(Stack):
             "AUREN_WHOOP_CLIENT_ID": "drill",
             "AUREN_WHOOP_CLIENT_SECRET": SECRETS["whoop"],
             "AUREN_WEBHOOK_SECRET_TERRA": SECRETS["terra"],
+            "AUREN_UNUSED_VENDORS": unused_but(SECRETS),
             "PUBLIC_URL": f"https://{NAME}",
             "ALLOWED_HOSTS": self.allowed_hosts(),
             "CSRF_TRUSTED_ORIGINS": f"https://{NAME}",

@@ -27,6 +27,7 @@ from tests.e2e.admin import StaffSession
 from tests.e2e.bodies import terra_sleep
 from tests.e2e.documents import DocumentServer
 from tests.e2e.stack import ROOT, Stack, headers_of, running
+from tests.newcomers import unused_but
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.redis]
 ACCEPTED = "auren.E008,auren.E010,auren.E022,auren.E023"
@@ -90,6 +91,7 @@ class PlantedStack(Stack):
             "AUREN_WEBHOOK_SECRET_TERRA": (
                 f"{known['terra old']},{known['terra new']}"
             ),
+            "AUREN_UNUSED_VENDORS": unused_but({"oura", "whoop", "terra"}),
             "KAFKA_REPLICATION_FACTOR": "1",
             "INTAKE_COMMIT_TIMEOUT_S": "1",
         }

@@ -22,6 +22,7 @@ from auren.devstack.services import free_port
 from tests import signer
 from tests.bridge import SECRETS
 from tests.databases import migrate
+from tests.newcomers import unused_but
 
 ROOT = Path(__file__).resolve().parents[2]
 # A connection that waits longer than this is not being answered.
@@ -61,6 +62,7 @@ class Web:
             "AUREN_WEBHOOK_SECRET_OURA": SECRETS["oura"],
             "AUREN_WEBHOOK_SECRET_WHOOP": SECRETS["whoop"],
             "AUREN_WEBHOOK_SECRET_TERRA": SECRETS["terra"],
+            "AUREN_UNUSED_VENDORS": unused_but(SECRETS),
             "INTAKE_READ_TIMEOUT_S": "2",
             **changes,
         }

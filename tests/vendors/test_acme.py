@@ -12,6 +12,8 @@ import hmac
 import json
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
@@ -196,6 +198,26 @@ def test_a_forgotten_secret_is_named(settings: Settings) -> None:
 def test_a_forgotten_line_is_named() -> None:
     (complaint,) = check_secrets()
     assert "AUREN_WEBHOOK_SECRET_ACME" in complaint.msg
+
+
+def test_make_check_asks_for_no_line_of_its_own(tmp_path: Path) -> None:
+    shutil.copy(_ROOT / "Makefile", tmp_path)
+    known = tmp_path / "biometrics" / "vendors" / "registry.py"
+    known.parent.mkdir(parents=True)
+    line = '    "acme": "biometrics.vendors.acme.adapter.Acme",\n}'
+    written = (_ROOT / "biometrics" / "vendors" / "registry.py").read_text()
+    known.write_text(written.replace("}", line, 1))
+    done = subprocess.run(
+        ["make", "--dry-run", "check"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=True,
+    )
+    (last,) = [line for line in done.stdout.splitlines() if "check --deploy" in line]
+    for name in ("ACME", "TERRA"):
+        assert f"AUREN_WEBHOOK_SECRET_{name}=" in last
 
 
 def test_no_code_names_a_vendor_outside_its_folder() -> None:

@@ -12,12 +12,18 @@ from pytest_django.fixtures import Settings
 from auren.safety import configured
 from auren.safety.configured import CONFIGURED
 from auren.safety.running import RUNNING
+from biometrics.vendors.registry import VENDORS, get_adapter
 
+SIGNED = {
+    slug: [f"{slug}-secret"]
+    for slug in VENDORS
+    if not get_adapter(slug).personal_tokens
+}
 SAFE: dict[str, Any] = {
     "AUREN_MODE": "production",
     "DEBUG": False,
     "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-0123456789-abcdef",
-    "AUREN_WEBHOOK_SECRETS": {"oura": ["a"], "whoop": ["b"], "terra": ["c"]},
+    "AUREN_WEBHOOK_SECRETS": SIGNED,
     "AUREN_UNUSED_VENDORS": [],
     "AUREN_ACCEPTED_RISKS": [],
     "ALLOWED_HOSTS": ["bridge.example.org"],
@@ -39,7 +45,7 @@ UNSAFE: list[tuple[str, str, dict[str, Any]]] = [
     (
         "auren.E003",
         "AUREN_WEBHOOK_SECRET_TERRA",
-        {"AUREN_WEBHOOK_SECRETS": {"oura": ["a"], "whoop": ["b"], "terra": []}},
+        {"AUREN_WEBHOOK_SECRETS": {**SIGNED, "terra": []}},
     ),
     ("auren.E004", "AUREN_UNUSED_VENDORS", {"AUREN_UNUSED_VENDORS": ["garmin"]}),
     ("auren.E006", "ALLOWED_HOSTS", {"ALLOWED_HOSTS": ["bridge.example.org", "*"]}),
