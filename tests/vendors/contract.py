@@ -143,6 +143,31 @@ class VendorContract(ProofContract):
         assert said
         assert said <= covered
 
+    @pytest.mark.parametrize("wrong", [True, "42", [42], {"value": 42}])
+    def test_what_is_no_number_is_as_if_it_were_not_sent(
+        self, wrong: object, subtests: pytest.Subtests
+    ) -> None:
+        """Each sample with all its numbers at once: true is not 1, nor "42" 42."""
+        for case in self.cases():
+            with subtests.test(case.name):
+                said = self._numbers(with_numbers(case, wrong))
+                assert said == self._numbers(with_numbers(case, None))
+
+    def _numbers(self, case: Case) -> set[tuple[str, str, float | None]]:
+        try:
+            records = self._understand_or_park(self.stored(case)).records
+        except MalformedPayloadError:
+            return set()
+        found = set()
+        for record in records:
+            for one in record.readings:
+                found.add((record.record_id, f"{one.metric} {one.context}", one.value))
+            for series in record.series:
+                found |= {
+                    (record.record_id, str(series.metric), v) for v in series.values
+                }
+        return found
+
     @settings(
         deadline=None,
         max_examples=300,
@@ -185,6 +210,31 @@ class VendorContract(ProofContract):
             parked_at = error.field
         assert parked_at
         return Understanding()
+
+
+def with_numbers(case: Case, value: object) -> Case:
+    """Return a case whose data has this in place of every number.
+
+    What only names documents is left as it is, so that they are found.
+    """
+    if not case.documents:
+        return replace(case, body=_with_numbers(case.body, value))
+    documents = tuple(
+        replace(one, body=_with_numbers(one.body, value)) for one in case.documents
+    )
+    return replace(case, documents=documents)
+
+
+def _with_numbers(body: bytes, value: object) -> bytes:
+    def put(node: object) -> object:
+        if isinstance(node, dict):
+            return {key: put(child) for key, child in node.items()}
+        if isinstance(node, list):
+            return [put(child) for child in node]
+        is_number = isinstance(node, int | float) and not isinstance(node, bool)
+        return value if is_number else node
+
+    return json.dumps(put(json.loads(body))).encode() if body else body
 
 
 def mutate(case: Case, data: st.DataObject) -> Case:
