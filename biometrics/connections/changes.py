@@ -144,6 +144,7 @@ def _merge(
     older.status = ConnectionStatus.REVOKED
     older.status_reason = "The vendor gave this account another id."
     older.save()
+    _revive(newer, since=older.status_at)
     if former == older.subject_id:
         return None
     lock_subjects([former])
@@ -155,3 +156,18 @@ def _merge(
         reason=change.reason,
         former_subject=former,
     )
+
+
+def _revive(connection: VendorConnection, *, since: datetime | None) -> None:
+    """Have an account that the vendor uses from now on asked again.
+
+    What it said of its own end after that moment stands.
+    """
+    decided = connection.status_at
+    is_newer = decided is not None and since is not None and decided >= since
+    if connection.status == ConnectionStatus.ACTIVE or is_newer:
+        return
+    connection.status, connection.status_reason = ConnectionStatus.ACTIVE, ""
+    connection.status_at = since
+    make_history_due(connection)
+    connection.save()

@@ -122,6 +122,28 @@ class TestNewAccountIds:
         world.carry(change("relinked", new_account_id="renamed"))
         assert [m.event_type for m in sent()] == ["connection.connected"]
 
+    def test_an_id_that_comes_back_is_fetched_again(self, world: World) -> None:
+        world.carry(says(record()))
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id="renamed"))
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id="someone"), account="renamed")
+        assert connection("someone").status == "active"
+        assert connection("renamed").status == "revoked"
+
+    def test_an_end_that_is_newer_than_the_new_id_stays(self, world: World) -> None:
+        world.carry(says(record()))
+        world.carry(says(record()), account="renamed")
+        world.wait(minutes=1)
+        world.carry(change("revoked"), account="renamed")
+        world.wait(minutes=-1)
+        late = world.store(change("relinked", new_account_id="renamed"))
+        world.wait(minutes=2)
+        world.run()
+        late.refresh_from_db()
+        assert late.status == "processed"
+        assert connection("renamed").status == "revoked"
+
     def test_data_that_came_under_the_new_id_first_joins_the_person(
         self, world: World
     ) -> None:
