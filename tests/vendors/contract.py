@@ -158,7 +158,7 @@ class VendorContract(ProofContract):
             records = self._understand_or_park(self.stored(case)).records
         except MalformedPayloadError:
             return set()
-        found = set()
+        found: set[tuple[str, str, float | None]] = set()
         for record in records:
             for one in record.readings:
                 found.add((record.record_id, f"{one.metric} {one.context}", one.value))
