@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.admin import ShowFacets
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, Q, QuerySet, UUIDField
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -42,6 +44,8 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
     left_out_of_lists: tuple[str, ...] = ()
     # Fields and columns that show rows of other tables: only to who may see those.
     of_others: Mapping[str, type[Model]] = {}
+    # Columns by which pages link to this list although it has no filter of them.
+    linked_by: tuple[str, ...] = ()
     # What an empty list says: what it means, or what to do.
     nothing_yet = "Nothing has come here yet."
 
@@ -86,6 +90,21 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
         match = request.resolver_match
         is_list = match is not None and (match.url_name or "").endswith("_changelist")
         return rows.defer(*self.left_out_of_lists) if is_list else rows
+
+    def lookup_allowed(
+        self, lookup: str, value: str, request: HttpRequest | None = None
+    ) -> bool:
+        """Let an address ask for what the list has filters of, and for nothing else.
+
+        Django allows each column of the table, and whoever may ask which values are
+        below 40 needs no reveal.
+        """
+        name = lookup.partition(LOOKUP_SEP)[0]
+        try:
+            self.model._meta.get_field(name)  # noqa: SLF001 - Django's own way to fields
+        except FieldDoesNotExist:
+            return bool(super().lookup_allowed(lookup, value, request))
+        return name in {*self.linked_by, *map(_filtered, self.list_filter)}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ModelT], search_term: str
@@ -136,6 +155,12 @@ class ReadOnlyAdmin(ModelAdmin[ModelT]):
         opts = self.model._meta  # noqa: SLF001 - Django's own way to the label
         user = request.user
         return bool(user.has_perm(f"{opts.app_label}.change_{opts.model_name}"))
+
+
+def _filtered(one: Any) -> str:
+    """Return the column, or the name in the address, of an entry of `list_filter`."""
+    name = one[0] if isinstance(one, tuple) else one
+    return str(getattr(name, "parameter_name", name))
 
 
 def _named(model: type[Model], path: str, term: str) -> Q:

@@ -71,6 +71,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
         ("priority", ChoicesDropdownFilter),
         ("published_at", PublishedFilter),
     )
+    linked_by = ("batch",)
     left_out_of_lists = ("value", "headers")
     search_fields = ("ce_id__exact", "subject__exact")
     search_help_text = "Record id (ce_id) or person id, whole."

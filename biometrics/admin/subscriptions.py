@@ -258,6 +258,7 @@ class AlertNoticeAdmin(ReadOnlyAdmin[AlertNotice]):
     of_others = {"whom": AlertSubscription, "its_alert": HrvAlert}
     list_display = ("created", "whom", "its_alert", "state", "error")
     list_filter = (("status", ChoicesDropdownFilter),)
+    linked_by = ("subscription",)
     list_select_related = ("subscription", "alert")
     ordering = ("-created_at",)
     fields = ("id", "whom", "its_alert", "state", "attempts", "created", "due", "error")

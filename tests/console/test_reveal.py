@@ -64,6 +64,30 @@ def test_no_list_shows_a_value_even_after_a_reveal(
     assert value not in admin_client.get(list_url(model)).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("reading", "value__gt"),
+        ("hrvnight", "value_ms__lt"),
+        ("hrvnight", "verdict__z1__lt"),
+        ("hrvalert", "evidence__value_ms__lt"),
+        ("hrvalert", "message__contains"),
+        ("biometricevent", "data__hrv__lt"),
+        ("webhookdelivery", "body__contains"),
+        ("outboxmessage", "headers__severity"),
+        ("auditentry", "reason__contains"),
+        ("vendorconnection", "personal_token_sha256__startswith"),
+    ],
+)
+def test_an_address_asks_no_list_for_what_it_hides(
+    admin_client: Client, planted: SimpleNamespace, model: str, asked: str
+) -> None:
+    url = list_url(model)
+    for value in ("0", "1000"):
+        assert admin_client.get(url, {asked: value}).status_code == 400
+    assert admin_client.get(url).status_code == 200
+
+
 def test_headers_are_shown_without_what_the_value_was_judged_to_be(
     admin_client: Client, planted: SimpleNamespace
 ) -> None:
