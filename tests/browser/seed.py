@@ -180,12 +180,8 @@ def _settle(*, now: datetime) -> None:
         OutboxMessage.objects.filter(pk__in=mine).update(
             created_at=done, published_at=done + timedelta(milliseconds=170)
         )
-        judged = done + timedelta(milliseconds=10)
         alerts = HrvAlert.objects.filter(hrv_night__event__delivery=delivery)
-        OutboxMessage.objects.filter(alert__in=alerts).update(
-            created_at=judged, published_at=done + timedelta(milliseconds=170)
-        )
-        alerts.update(raised_at=judged)
+        alerts.update(raised_at=done)
     OutboxMessage.objects.filter(published_at=None).update(published_at=now)
     OutboxMessage.objects.update(
         status="published", kafka_partition=3, kafka_offset=88_000 + F("id")

@@ -139,6 +139,18 @@ def test_a_trail_is_read_and_its_values_revealed_with_a_reason(
     assert entry.reason == "The person asked us to look"
 
 
+def test_the_trail_of_a_night_leads_to_its_alert_and_both_records(
+    page: Page, world: World
+) -> None:
+    args = [world.published.pk]
+    page.goto(reverse("admin:biometrics_webhookdelivery_change", args=args))
+    trail = page.locator(".console-trail")
+    expect(trail.get_by_text("Judged: alert")).to_be_visible()
+    for record in ("sleep.updated on", "hrv_alert.raised on"):
+        expect(trail.get_by_role("link", name=record)).to_be_visible()
+    expect(page.get_by_text("1 alert, 2 records")).to_be_visible()
+
+
 @pytest.mark.parametrize("name", ["open", "disable", "observe", "auto", "reset"])
 def test_looking_at_a_verb_changes_nothing(
     boss: Staff, site: RunningBridge, name: str
