@@ -125,7 +125,9 @@ def _forget_events(events: QuerySet[Any]) -> None:
 
 
 def _audit(before: datetime) -> _Old:
-    rows = AuditEntry.objects.filter(at__lt=before)
+    # Whose an account was before it became another one's stands nowhere else: pages and
+    # erasure ask for it.
+    rows = AuditEntry.objects.filter(at__lt=before).exclude(verb="connection.relink")
     return _Old(rows=rows.order_by("at"), forget=QuerySet.delete)
 
 

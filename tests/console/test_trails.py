@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from biometrics.admin.trail import trail_of
 from biometrics.linking import relink
@@ -16,6 +17,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
+from biometrics.retention import retain
 from biometrics.trails import deliveries_of, delivery_of, found_of, person_of
 from tests.browser.seed import body, sleep, store, work
 
@@ -113,6 +115,16 @@ class TestWhose:
             b"{}", account=ACCOUNT, at=now + timedelta(minutes=2), status="parked"
         )
         assert person_of(later) == kim.pk
+
+    def test_retention_leaves_it_known_whose_an_account_was(
+        self, now: datetime, settings: Settings
+    ) -> None:
+        parked = store(b"{}", account=ACCOUNT, at=now, status="parked")
+        night(now, rmssd=60, minutes_ago=30)
+        handed_over(now + timedelta(minutes=1))
+        settings.AUDIT_RETENTION_DAYS = 30
+        retain(now=now + timedelta(days=400), limit_s=60)
+        assert person_of(parked) is None
 
     def test_what_was_said_of_two_is_nobodys(self, now: datetime) -> None:
         row = night(now, rmssd=60, minutes_ago=30)
