@@ -31,6 +31,8 @@ _STATUS: dict[type[BiometricsError], tuple[int, str]] = {
     ConfigurationError: (503, "not_configured"),
 }
 _LONGEST_BODY = 16 * 1024
+# Somebody has to set what is missing.
+_RETRY_AFTER_S = 60
 
 
 @csrf_exempt
@@ -115,7 +117,10 @@ def _refusal(error: BiometricsError, *, vendor: str) -> HttpResponse:
     )
     level = logging.ERROR if status == 503 else logging.WARNING
     logger.log(level, "session.refused", extra={"vendor": vendor, "reason": code})
-    return _json(status, {"error": code, "detail": str(error)})
+    response = _json(status, {"error": code, "detail": str(error)})
+    if status == 503:
+        response["Retry-After"] = str(_RETRY_AFTER_S)
+    return response
 
 
 def _json(status: int, payload: dict[str, Any]) -> HttpResponse:

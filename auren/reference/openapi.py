@@ -37,10 +37,10 @@ _REFUSALS = {
     401: "The sender is not proven; nothing is stored.",
     403: "A genuine token that speaks for another person.",
     404: "Nobody is connected under this user id.",
-    408: "The body did not arrive in time.",
     413: "The body is larger than this address takes.",
-    503: "Not now: busy, the database is away, or no secret is set. Send it again after "
-    "the seconds of `Retry-After`; nothing was acknowledged.",
+    503: "Not now: busy, the body did not arrive in time, the database is away, or no "
+    "secret is set. Send it again after the seconds of `Retry-After`; nothing was "
+    "acknowledged.",
 }
 _SETTINGS = {
     "TITLE": "AUREN biometric bridge",
@@ -163,7 +163,7 @@ def _webhook(adapter: VendorAdapter, *, name: str) -> Any:
     answers = {
         200: OpenApiResponse(Admitted, description="On disk, or `ignored` for good."),
         adapter.accepted_status: OpenApiResponse(Admitted, description="On disk."),
-        **_refused(400, 401, 408, 413, 503),
+        **_refused(400, 401, 413, 503),
         **(_refused(403) if adapter.personal_tokens else {}),
     }
     limit = ingest.body_cap(adapter) // 2**20
@@ -240,9 +240,9 @@ def _tokens(slug: str, routes: TokenRoutes) -> list[URLPattern]:
         (routes.revoke, "revoke", "End a session.", renewal, {204: ended}),
     )
     refused = {
-        "issue": (400, 401, 404, 408, 413, 503),
-        "refresh": (400, 401, 408, 413),
-        "revoke": (400, 408, 413),
+        "issue": (400, 401, 404, 413, 503),
+        "refresh": (400, 401, 413, 503),
+        "revoke": (400, 413, 503),
     }
     return [
         path(

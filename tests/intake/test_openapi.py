@@ -26,7 +26,14 @@ from auren.reference import openapi
 from auren.urls import urlpatterns
 from biometrics.vendors.registry import VENDORS, get_adapter
 from tests import signer
-from tests.intake.attacked import LIVE, Web, assert_harmless, request, statuses
+from tests.intake.attacked import (
+    LIVE,
+    Web,
+    assert_harmless,
+    read_all,
+    request,
+    statuses,
+)
 
 DOCUMENT = openapi.document()
 api = schemathesis.openapi.from_dict(
@@ -94,6 +101,8 @@ def test_without_a_database_nobody_hears_more_than_503(tmp_path: Path) -> None:
             assert_harmless(said)
             assert b"planted" not in said, path
             (status,) = statuses(said)
+            if path in DOCUMENT["paths"]:
+                assert str(status) in described(path, method), (path, method)
             if status == 503 and path != "/ready":
                 assert b"retry-after:" in said.lower(), path
         assert set(
@@ -101,6 +110,27 @@ def test_without_a_database_nobody_hears_more_than_503(tmp_path: Path) -> None:
         ) <= {101, 403}
     finally:
         away.stop()
+
+
+def described(path: str, method: str = "post") -> set[str]:
+    return set(DOCUMENT["paths"][path][method]["responses"])
+
+
+def test_a_body_that_does_not_come_is_answered_as_described(web: Web) -> None:
+    """503, since apps of phones give up for good on a 4xx: 408 is told nowhere."""
+    waiting = {}
+    for path in (path for path, its in DOCUMENT["paths"].items() if "post" in its):
+        waiting[path] = web.connect()
+        head = request("POST", path.replace("{", "").replace("}", ""), {}, b"x")
+        waiting[path].sendall(head[:-1])
+    assert len(waiting) > 6
+    for path, peer in waiting.items():
+        with peer:
+            answer = read_all(peer)
+        assert statuses(answer) == [503], path
+        assert b"retry-after:" in answer.lower(), path
+        assert "503" in described(path), path
+        assert "408" not in described(path), path
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
