@@ -31,6 +31,10 @@ def raw(name: str) -> str | None:
         except OSError as error:
             message = f"{name}_FILE: cannot read {path!r}: {error.strerror}."
             raise ImproperlyConfigured(message) from error
+        except UnicodeDecodeError:
+            # Not chained: the error holds what it could not read.
+            message = f"{name}_FILE: {path!r} is no text in UTF-8."
+            raise ImproperlyConfigured(message) from None
     return os.environ.get(name)
 
 

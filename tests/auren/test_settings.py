@@ -153,6 +153,14 @@ def test_no_secret_is_missing_above() -> None:
     assert named - {"POSTGRES_PASSWORD"} <= set(SECRETS)
 
 
+def test_a_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"planted\xff")
+    done = start(SECRET_KEY_FILE=str(secret))
+    assert "SECRET_KEY_FILE" in done.stderr.splitlines()[-1]
+    assert "planted" not in done.stdout + done.stderr
+
+
 def test_empty_items_of_a_list_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_LIST", " a ,, b,")
     assert env.listing("SOME_LIST") == ["a", "b"]

@@ -110,6 +110,28 @@ def test_a_start_is_not_refused_for_what_is_away(
     assert "start.unknown" in caplog.text
 
 
+def test_what_only_a_service_can_tell_refuses_a_start_too(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(verdicts, "CONFIGURED", (WELL,))
+    monkeypatch.setattr(verdicts, "RUNNING", (WRONG,))
+    assert "✗ auren.E902" in doctor()[0]
+    settings.AUREN_MODE = "production"
+    with pytest.raises(ImproperlyConfigured, match=r"auren\.E902"):
+        verdicts.refuse_unsafe()
+
+
+def test_topics_that_are_not_as_needed_are_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (safeguard,) = [one for one in running.RUNNING if one.id == "auren.E022"]
+    found: list[str] = []
+    monkeypatch.setattr(running.kafka_topics, "problems", lambda *, specs: found)
+    assert safeguard.wrong() is None
+    found += ["a does not exist.", "b has 1 replicas."]
+    assert safeguard.wrong() == "a does not exist. b has 1 replicas."
+
+
 @pytest.mark.django_db
 def test_tables_of_an_older_version_are_seen() -> None:
     assert running.RUNNING[0].wrong() is None
