@@ -26,6 +26,7 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from tests.pipeline.test_gathered import Phone, part, sample, samples
+from tests.pipeline.test_ledger import count
 from tests.pipeline.world import World, night, record, says
 
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
@@ -211,6 +212,21 @@ class TestEvents:
         assert OutboxMessage.objects.count() == 1
         silent = ledger.silent_events(since=NOW - timedelta(days=900), until=NOW)
         assert not silent.exists()
+
+    def test_the_ledger_balances_as_before(self, world: World) -> None:
+        told(world, record(**OLD))
+        long_ago = NOW - timedelta(days=500)
+        WebhookDelivery.objects.update(received_at=long_ago)
+        count(long_ago)
+
+        def balance() -> ledger.Balance:
+            return ledger.between(since=long_ago - timedelta(days=1), until=NOW)
+
+        before = balance()
+        assert (before.total.stored, before.imbalance) == (1, 0)
+        gone = {"bodies": 1, "documents": 0, "messages": 1, "events": 1}
+        assert forget() == gone
+        assert balance() == before
 
     def test_a_newer_revision_is_news(self, world: World) -> None:
         told(world, record(**OLD))
