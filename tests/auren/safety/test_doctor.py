@@ -26,6 +26,7 @@ from auren.safety.safeguard import Safeguard, UnknowableError
 from biometrics import nudges
 from biometrics.connections import tokens
 from biometrics.models import Subject, VendorConnection
+from biometrics.publishing.producers import kafka_topics
 from tests.auren.test_env_example import REQUIRED, documented
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,7 +127,7 @@ def test_topics_that_are_not_as_needed_are_seen(
 ) -> None:
     (safeguard,) = [one for one in running.RUNNING if one.id == "auren.E022"]
     found: list[str] = []
-    monkeypatch.setattr(running.kafka_topics, "problems", lambda *, specs: found)
+    monkeypatch.setattr(kafka_topics, "problems", lambda *, specs: found)
     assert safeguard.wrong() is None
     found += ["a does not exist.", "b has 1 replicas."]
     assert safeguard.wrong() == "a does not exist. b has 1 replicas."
