@@ -98,6 +98,15 @@ def test_an_event_without_a_message_is_seen(world: World) -> None:
     assert found.imbalance == 1
 
 
+def test_an_event_without_a_message_does_not_make_good_for_an_uncounted_row(
+    world: World,
+) -> None:
+    world.carry(says(record()))
+    OutboxMessage.objects.all().delete()
+    found = balance()
+    assert (found.lines[0].silent_events, found.imbalance) == (1, 2)
+
+
 def test_an_event_that_says_nothing_new_needs_no_message(world: World) -> None:
     world.carry(says(record()))
     world.carry(says(record(stamp=(NOW - HOUR).isoformat(), attributes={"a": 1})))

@@ -186,6 +186,10 @@ class TestPace:
         second.refresh_from_db()
         first.refresh_from_db()
         assert (first.state, second.handed) == ("done", 0)
+        # A second has gone by since the first one's piece: the next begins with one.
+        runs.advance(now=world.clock, budget_s=1)
+        second.refresh_from_db()
+        assert second.handed == 1
         finish(world, second)
         assert second.done == 5
 
