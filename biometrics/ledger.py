@@ -17,8 +17,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, QuerySet, Sum, Value
-from django.db.models.functions import TruncHour
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    QuerySet,
+    Sum,
+    TextField,
+    Value,
+)
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, TruncHour
 
 from biometrics.models import (
     BiometricEvent,
@@ -138,8 +148,15 @@ def silent_events(*, since: datetime, until: datetime) -> QuerySet[BiometricEven
 
 
 def silent_alerts(*, since: datetime, until: datetime) -> QuerySet[HrvAlert]:
-    """Return the alerts that changed in a period without a message about it."""
-    told = OutboxMessage.objects.filter(alert=OuterRef("pk"), created_at__gte=since)
+    """Return the alerts that changed in a period without a message about it.
+
+    Earlier messages of the same alert do not count: the last change has one of its own.
+    """
+    told = OutboxMessage.objects.alias(change=KT("headers__revision")).filter(
+        alert=OuterRef("pk"),
+        created_at__gte=since,
+        change=Cast(OuterRef("revision"), TextField()),
+    )
     changed = HrvAlert.objects.filter(updated_at__gte=since, updated_at__lt=until)
     return changed.exclude(Exists(told))
 

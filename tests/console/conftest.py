@@ -119,7 +119,7 @@ def world(db: None) -> SimpleNamespace:
         subject=subject.id,
         topic="terra-biometric-events",
         event_type="sleep.created",
-        headers={"priority": "HIGH"},
+        headers={"priority": "HIGH", "revision": "1"},
         value=b'{"subject":"x"}',
         status="published",
         batch=batch,

@@ -128,6 +128,20 @@ def test_an_alert_without_a_message_is_seen(world: World) -> None:
     assert ledger.balance(now=now, hours=1).silent_alerts == 1
 
 
+def test_the_last_change_of_an_alert_needs_a_message_of_its_own(world: World) -> None:
+    now = timezone.now()
+    world.now = now
+    yesterday = (now - timedelta(days=1)).date().isoformat()
+    world.carry(says(night(yesterday, 20)))
+    world.carry(says({**night(yesterday, 60), "stamp": now.isoformat()}))
+    count(now, n=2)
+    assert HrvAlert.objects.get().revision == 2
+    assert ledger.balance(now=now, hours=1).imbalance == 0
+    newest = OutboxMessage.objects.filter(topic="biometric-alerts").latest("pk")
+    newest.delete()
+    assert ledger.balance(now=now, hours=1).silent_alerts == 1
+
+
 def test_rolled_up_hours_say_the_same(world: World) -> None:
     world.carry(says(record()))
     count(process="web-1")

@@ -169,7 +169,8 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
         INSERT INTO biometrics_outboxmessage (ce_id, shard, subject, topic, event_type,
             headers, value, priority, status, probe, attempts, batch_id, alert_id, error,
             created_at, published_at, kafka_partition, kafka_offset)
-        SELECT gen_random_uuid(), 1, subject_id, 'biometric-alerts', 'hrv.raised', '{}',
+        SELECT gen_random_uuid(), 1, subject_id, 'biometric-alerts', 'hrv.raised',
+            '{"revision": "1"}',
             '{}', 2, 'published', false, 1, 1, id, '', updated_at,
             updated_at + interval '90 ms', 1, 1
         FROM biometrics_hrvalert
