@@ -34,6 +34,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auren.settings")
 
 broker.be_patient()
 app = Celery("auren")
+# For every thread: Celery's own rule depends on who asked for an application first.
+app.set_default()
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each queue has an exchange of its own: on a shared one a message reaches all of them.
 app.conf.task_queues = [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from auren.celery import app
@@ -53,3 +56,19 @@ def test_a_silent_redis_holds_nobody(name: str) -> None:
 def test_the_sweep_does_not_wait_behind_what_it_looks_after() -> None:
     """It expires after two seconds: behind a full queue it would never run."""
     assert app.conf.task_routes["biometrics.sweep"] == {"queue": "auren-urgent"}
+
+
+def test_every_process_and_thread_sends_to_our_broker() -> None:
+    """Commands nudge too, and the nudger is a thread of its own."""
+    code = """
+import threading
+import django
+from celery import current_app
+before = current_app.main
+django.setup()
+threading.Thread(target=lambda: print(current_app.main)).start()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "auren"
