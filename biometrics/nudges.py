@@ -17,6 +17,7 @@ from functools import cache
 import redis
 from celery import current_app
 from django.conf import settings
+from kombu import Connection
 from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -32,6 +33,7 @@ _TURN_S = 1
 _SLACK_S = 5
 _WORKER_SEEN = "auren:worker-seen"
 _WORKER_SEEN_S = 20
+_AWAY = (redis.RedisError, OperationalError, OSError)
 _QUEUE = {False: "auren", True: "auren-urgent"}
 
 
@@ -57,6 +59,7 @@ class Nudger:
         self._wanted: set[tuple[str, int, bool]] = set()
         self._signal = threading.Condition()
         self._redis = connect()
+        self._broker: Connection | None = None
         threading.Thread(target=self._run, name="nudger", daemon=True).start()
 
     @property
@@ -77,12 +80,35 @@ class Nudger:
                     self._signal.wait()
                 wanted, self._wanted = self._wanted, set()
             try:
-                send(wanted, client=self._redis)
-            except (redis.RedisError, OperationalError, OSError) as error:
+                self._send(wanted)
+            except _AWAY as error:
                 logger.warning(
                     "nudge.lost",
                     extra={"count": len(wanted), "error": type(error).__name__},
                 )
+
+    def _send(self, wanted: set[tuple[str, int, bool]]) -> None:
+        """Send over the connection of the last time, or a new one if that has gone."""
+        known = self._broker
+        if known is not None:
+            try:
+                send(wanted, client=self._redis, broker=known)
+            except _AWAY:
+                self._hang_up()
+            else:
+                return
+        self._broker = open_broker()
+        try:
+            send(wanted, client=self._redis, broker=self._broker)
+        except _AWAY:
+            self._hang_up()
+            raise
+
+    def _hang_up(self) -> None:
+        known, self._broker = self._broker, None
+        if known is not None:
+            with contextlib.suppress(*_AWAY):
+                known.release()
 
 
 @cache
@@ -99,7 +125,23 @@ def connect() -> redis.Redis:
     )
 
 
-def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int:
+def open_broker() -> Connection:
+    """Return a connection for messages that gives up as soon as `connect` does.
+
+    It reaches out with its first message. Not for two threads.
+    """
+    connection = current_app.connection_for_write()
+    connection.transport_options = {
+        **(connection.transport_options or {}),
+        "socket_timeout": _TIMEOUT_S,
+        "socket_connect_timeout": _TIMEOUT_S,
+    }
+    return connection
+
+
+def send(
+    wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis, broker: Connection
+) -> int:
     """Send what is not outstanding yet; returns how many messages went out.
 
     Raises redis.RedisError or kombu's OperationalError; what did not go out by then may
@@ -108,33 +150,25 @@ def send(wanted: Iterable[tuple[str, int, bool]], *, client: redis.Redis) -> int
     waiting = _unmarked(wanted, client=client)
     count = len(waiting)
     try:
-        _send_all(waiting)
-    except (redis.RedisError, OperationalError, OSError):
+        _send_all(waiting, broker)
+    except _AWAY:
         _unmark(waiting, client=client)
         raise
     return count
 
 
-def _send_all(waiting: list[tuple[str, int, bool]]) -> None:
+def _send_all(waiting: list[tuple[str, int, bool]], broker: Connection) -> None:
     """Send the last one first and take it off the list, until none is left."""
-    if not waiting:
-        return
-    with current_app.connection_for_write() as connection:
-        connection.transport_options = {
-            **(connection.transport_options or {}),
-            "socket_timeout": _TIMEOUT_S,
-            "socket_connect_timeout": _TIMEOUT_S,
-        }
-        while waiting:
-            task, shard, urgent = waiting[-1]
-            current_app.send_task(
-                task,
-                kwargs={"shard": shard, "urgent": urgent},
-                queue=_QUEUE[urgent],
-                connection=connection,
-                retry=False,
-            )
-            waiting.pop()
+    while waiting:
+        task, shard, urgent = waiting[-1]
+        current_app.send_task(
+            task,
+            kwargs={"shard": shard, "urgent": urgent},
+            queue=_QUEUE[urgent],
+            connection=broker,
+            retry=False,
+        )
+        waiting.pop()
 
 
 def _unmarked(
