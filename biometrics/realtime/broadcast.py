@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import datetime
 
@@ -19,16 +20,25 @@ _TURN_MS = 250
 # What takes more counting goes along at most this often.
 _WHOLE_TURN = "auren:live-whole-turn"
 _WHOLE_TURN_MS = 2000
+_WATCHED = "auren:live-watched"
+# An open socket says so again each minute.
+_WATCHED_S = 150
+
+
+def note_watched() -> None:
+    """Note that somebody watches, so that there is a reason to count and to send."""
+    with contextlib.suppress(redis.RedisError, OSError):
+        nudges.connect().set(_WATCHED, 1, ex=_WATCHED_S)
 
 
 def broadcast_numbers(*, now: datetime) -> bool:
     """Send the dashboard's numbers unless somebody just did; says whether it sent.
 
-    Every two seconds the whole board goes with them. Redis away means that nobody is
+    Nothing is counted while nobody watches. Every two seconds the whole board goes with them. Redis away means that nobody is
     watching live: the pages still show numbers.
     """
     try:
-        if not _takes(_TURN, ms=_TURN_MS):
+        if not _takes(_TURN, ms=_TURN_MS) or not nudges.connect().exists(_WATCHED):
             return False
         is_whole = _takes(_WHOLE_TURN, ms=_WHOLE_TURN_MS)
         told = board.whole(now=now) if is_whole else board.quick(now=now)

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth import SESSION_KEY, get_user_model
@@ -13,7 +14,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from biometrics import sittings
 from biometrics.board import Board, for_viewer
-from biometrics.realtime.broadcast import GROUP
+from biometrics.realtime.broadcast import GROUP, note_watched
 
 _FORBIDDEN = 4403
 _RECHECK_S = 60.0
@@ -31,7 +32,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if not await self._may_watch():
             await self.close(_FORBIDDEN)
             return
-        await self.channel_layer.group_add(GROUP, self.channel_name)
+        await self._join()
         self._watch = asyncio.create_task(self._recheck())
 
     async def disconnect(self, code: int) -> None:
@@ -52,6 +53,11 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         )
         await self.send_json(for_viewer(told, may=self._granted.__contains__))
 
+    async def _join(self) -> None:
+        """Be in the group, and let the workers know: a wiped Redis forgets both."""
+        await self.channel_layer.group_add(GROUP, self.channel_name)
+        await sync_to_async(note_watched, thread_sensitive=False)()
+
     async def _recheck(self) -> None:
         """Close when the account is gone: the session's user is fixed at connect."""
         while True:
@@ -59,6 +65,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             if not await self._may_watch():
                 await self.close(_FORBIDDEN)
                 return
+            await self._join()
 
     async def _may_watch(self) -> bool:
         """Say whether this is staff who is still signed in; learn what they may see."""

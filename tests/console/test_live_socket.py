@@ -135,6 +135,25 @@ def test_whose_account_ends_loses_the_socket_by_itself(
         assert closed_with(socket) == 4403
 
 
+def test_nothing_is_counted_or_sent_while_nobody_watches(site: RunningBridge) -> None:
+    nudges.connect().flushdb()
+    assert not broadcast.broadcast_numbers(now=timezone.now())
+    cookie = cookie_of(somebody(is_staff=True, is_superuser=True))
+    with open_socket(site, cookie=cookie) as socket:
+        assert told(site, socket)
+
+
+def test_an_open_socket_outlives_a_wiped_redis(
+    site: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "_RECHECK_S", 0.05)
+    cookie = cookie_of(somebody(is_staff=True, is_superuser=True))
+    with open_socket(site, cookie=cookie) as socket:
+        assert told(site, socket)
+        nudges.connect().flushdb()
+        assert told(site, socket)
+
+
 class Counting:
     """A layer that counts group messages and passes them on."""
 
