@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -55,9 +56,14 @@ def is_due(*, shard: int, now: datetime) -> bool:
     return _due(now).filter(shard=shard).exists()
 
 
-def begin(
-    *, shard: int, now: datetime, max_rows: int, max_bytes: int
-) -> list[WebhookDelivery]:
+class Begun(NamedTuple):
+    """Deliveries in hand, in id order; `leaves_more` says that others were due too."""
+
+    deliveries: list[WebhookDelivery]
+    leaves_more: bool
+
+
+def begin(*, shard: int, now: datetime, max_rows: int, max_bytes: int) -> Begun:
     """Return the next due deliveries of a shard in id order, and note the beginning.
 
     At least one is returned when any is due, however big. One whose worker died before
@@ -68,23 +74,23 @@ def begin(
         _due(now)
         .filter(shard=shard)
         .order_by("id")
-        .values_list("id", "unfinished", Length("body"))[:max_rows]
+        .values_list("id", "unfinished", Length("body"))[: max_rows + 1]
     )
     chosen: list[int] = []
-    total = 0
+    total, suspects = 0, 0
     for delivery_id, unfinished, size in sizes:
         total += size or 0
-        if chosen and (unfinished or total > max_bytes):
+        is_full = total > max_bytes or len(chosen) == max_rows
+        if chosen and (unfinished or suspects or is_full):
             break
         chosen.append(delivery_id)
-        if unfinished:
-            break
+        suspects += bool(unfinished)
     if not chosen:
-        return []
+        return Begun([], leaves_more=False)
     rows = WebhookDelivery.objects.filter(id__in=chosen)
     deliveries = list(rows.order_by("id"))
     rows.update(unfinished=F("unfinished") + 1)
-    return deliveries
+    return Begun(deliveries, leaves_more=len(chosen) < len(sizes))
 
 
 def take_back(deliveries: Sequence[WebhookDelivery]) -> None:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
 
 from biometrics.errors import BiometricsError
 from biometrics.models import ShardLease
@@ -23,6 +22,11 @@ from biometrics.models.outbox import LeaseStep
 
 LEASE_SECONDS = 30.0
 _BEHIND_S = 5.0
+_TAKE = """
+    UPDATE biometrics_shardlease SET token = token + 1, until = %s
+    WHERE step = %s AND shard = %s AND until <= %s
+    RETURNING *
+"""
 _BEGINNING = datetime.fromtimestamp(0, tz=UTC)
 
 
@@ -61,24 +65,27 @@ def take(
 ) -> Lease | None:
     """Take the lease when it is free or has run out, None when somebody holds it."""
     with transact():
-        return take_within(step=step, shard=shard, now=now, seconds=seconds)
+        row = take_row(step=step, shard=shard, now=now, seconds=seconds)
+    return None if row is None else lease_of(row)
 
 
-def take_within(
+def take_row(
     *, step: LeaseStep, shard: int, now: datetime, seconds: float | None = None
-) -> Lease | None:
-    """Take the lease like `take`, inside a transaction of the caller's."""
-    length = LEASE_SECONDS if seconds is None else seconds
-    row = ShardLease.objects.filter(step=step, shard=shard)
-    free = row.filter(until__lte=now)
-    changes = {"token": F("token") + 1, "until": now + timedelta(seconds=length)}
-    taken = free.update(**changes)
-    if not taken and not row.exists():
+) -> ShardLease | None:
+    """Take the lease like `take`, inside a transaction of the caller's.
+
+    Returns its row as it is now.
+    """
+    row = _take_free(step=step, shard=shard, now=now, seconds=seconds)
+    if row is None and not ShardLease.objects.filter(step=step, shard=shard).exists():
         ensure()
-        taken = free.update(**changes)
-    if not taken:
-        return None
-    return Lease(step=step, shard=shard, token=row.get().token)
+        row = _take_free(step=step, shard=shard, now=now, seconds=seconds)
+    return row
+
+
+def lease_of(row: ShardLease) -> Lease:
+    """Return the lease that whoever took this row has in hand."""
+    return Lease(step=LeaseStep(row.step), shard=row.shard, token=row.token)
 
 
 def hold(
@@ -140,6 +147,16 @@ def ensure() -> None:
         ),
         ignore_conflicts=True,
     )
+
+
+def _take_free(
+    *, step: LeaseStep, shard: int, now: datetime, seconds: float | None
+) -> ShardLease | None:
+    """Raise the token and read the row in one statement: a turn begins with it."""
+    length = LEASE_SECONDS if seconds is None else seconds
+    adapt = connection.ops.adapt_datetimefield_value
+    values = [adapt(now + timedelta(seconds=length)), step.value, shard, adapt(now)]
+    return next(iter(ShardLease.objects.raw(_TAKE, values)), None)
 
 
 def _write(

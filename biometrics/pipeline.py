@@ -67,15 +67,12 @@ def process_shard(
 ) -> ProcessOutcome:
     """Carry due deliveries of a shard to the outbox, batch by batch, for `budget_s`.
 
-    Does nothing while another holder works on the shard. Raises OperationalError or
-    InterfaceError while the database is away; what was not committed is done again.
+    What comes in meanwhile is left to the next turn, which `more_due` asks for: a turn
+    costs the same for one delivery as for a hundred. Does nothing while another holder
+    works on the shard. Raises OperationalError or InterfaceError while the database is
+    away; what was not committed is done again.
     """
-    started, lease = now(), None
-    with _patient(shard):
-        lease = leases.take(step=LeaseStep.PROCESS, shard=shard, now=started)
-    if lease is None:
-        return ProcessOutcome()
-    run = _Run(lease=lease, now=now)
+    run, started = _Run(shard=shard, now=now), now()
     try:
         with _patient(shard):
             while run.batch() and (now() - started).total_seconds() < budget_s:
@@ -83,9 +80,9 @@ def process_shard(
     except LeaseLostError:
         logger.warning("process.lease_lost", extra={"shard": shard})
     finally:
-        # Without this write the lease runs out by itself.
-        with contextlib.suppress(DatabaseError, InterfaceError):
-            leases.release(lease=lease, now=now())
+        run.release()
+    if run.lease is None:
+        return ProcessOutcome()
     # Asked after the release: a row that came since has its own nudge, or this one.
     return ProcessOutcome(
         deliveries=run.done,
@@ -108,28 +105,34 @@ def _patient(shard: int) -> Iterator[None]:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
-    """One holder's work on a shard."""
+    """One holder's work on a shard; without a lease it has not begun."""
 
-    lease: Lease
+    shard: int
     now: Callable[[], datetime]
+    lease: Lease | None = None
     done: int = 0
     publish_shards: set[int] = field(default_factory=set)
     urgent_shards: set[int] = field(default_factory=set)
     since: int = 0
 
     def batch(self) -> bool:
-        """Work off the next deliveries; False when nothing is due or we are stopped."""
+        """Work off the next deliveries; False when that was all, or we are stopped."""
         if stopping.is_asked():
             return False
-        now = self.now()
+        lease, now = self.lease, self.now()
         with leases.transact():
-            leases.hold(lease=self.lease, now=now)
-            rows = deliveries.begin(
-                shard=self.lease.shard,
-                now=now,
-                max_rows=_MAX_ROWS,
-                max_bytes=_MAX_BYTES,
+            if lease is None:
+                row = leases.take_row(step=LeaseStep.PROCESS, shard=self.shard, now=now)
+                if row is None:
+                    return False
+                lease = leases.lease_of(row)
+            else:
+                leases.hold(lease=lease, now=now)
+            rows, leaves_more = deliveries.begin(
+                shard=self.shard, now=now, max_rows=_MAX_ROWS, max_bytes=_MAX_BYTES
             )
+        # Ours only with the commit.
+        self.lease = lease
         if not rows:
             return False
         self.since = tracing.clock()
@@ -141,7 +144,13 @@ class _Run:
                 deliveries.take_back(rows)
             raise
         self.done += len(rows)
-        return True
+        return leaves_more
+
+    def release(self) -> None:
+        """Give the shard back; without this write the lease runs out by itself."""
+        if self.lease is not None:
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                leases.release(lease=self.lease, now=self.now())
 
     def _work(self, rows: Sequence[WebhookDelivery]) -> None:
         kept = deliveries.documents_of([row.id for row in rows])
@@ -215,6 +224,7 @@ class _Run:
 
     def _write(self, items: Sequence[Item]) -> None:
         """Take steps 5 to 7 in one transaction: all of it or nothing."""
+        assert self.lease is not None
         now = self.now()
         with leases.transact():
             leases.hold(lease=self.lease, now=now)

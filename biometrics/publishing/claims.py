@@ -25,6 +25,12 @@ from biometrics.publishing.producers import Receipt
 # Kafka forgets the offsets of a group without members after a week.
 KEEP_PROGRESS = timedelta(days=1)
 
+_USE_NUMBER = """
+    UPDATE biometrics_shardlease
+    SET next_seq = next_seq + 1, holder = %s, is_clean = false
+    WHERE step = %s AND shard = %s AND token = %s
+    RETURNING *
+"""
 _URGENT = Q(priority__gt=Priority.NORMAL)
 
 
@@ -40,11 +46,15 @@ class ClaimedMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """An open batch: its messages go into one Kafka transaction, in this order."""
+    """An open batch: its messages go into one Kafka transaction, in this order.
+
+    `leaves_more` says that not all that waited had room in it.
+    """
 
     batch_id: int
     seq: int
     messages: tuple[ClaimedMessage, ...]
+    leaves_more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +112,11 @@ def urgent_shards(*, now: datetime) -> set[int]:
 
 def take(*, shard: int, now: datetime) -> ShardState | None:
     """Take a shard, None when somebody has it. Call it inside `leases.transact`."""
-    lease = leases.take_within(step=LeaseStep.PUBLISH, shard=shard, now=now)
-    if lease is None:
+    row = leases.take_row(step=LeaseStep.PUBLISH, shard=shard, now=now)
+    if row is None:
         return None
-    row = ShardLease.objects.get(step=LeaseStep.PUBLISH, shard=shard)
     return ShardState(
-        lease=lease,
+        lease=leases.lease_of(row),
         holder=row.holder,
         is_clean=row.is_clean,
         next_seq=row.next_seq,
@@ -124,21 +133,19 @@ def claim(*, lease: Lease, holder: str, limits: Limits, now: datetime) -> Claim 
     must be initialised, and no transaction of an earlier holder may be in doubt. Call it
     inside `leases.transact`, after the lease was proven.
     """
-    row = ShardLease.objects.get(step=lease.step, shard=lease.shard)
-    messages = _next_messages(lease.shard, limits)
-    if not messages and not _is_fading(row, now):
+    messages, leaves_more = _next_messages(lease.shard, limits)
+    if not messages and not _is_fading(lease, now):
         return None
-    seq = row.next_seq
-    ShardLease.objects.filter(id=row.id).update(
-        next_seq=seq + 1, holder=holder, is_clean=False
-    )
+    seq = _next_seq(lease, holder)
     batch = PublishBatch.objects.create(
         shard=lease.shard, seq=seq, holder=holder, size=len(messages), created_at=now
     )
     OutboxMessage.objects.filter(id__in=[item.id for item in messages]).update(
         status=MessageStatus.IN_BATCH, batch=batch, attempts=F("attempts") + 1
     )
-    return Claim(batch_id=batch.id, seq=seq, messages=tuple(messages))
+    return Claim(
+        batch_id=batch.id, seq=seq, messages=tuple(messages), leaves_more=leaves_more
+    )
 
 
 def mark_published(*, claim: Claim, receipts: Sequence[Receipt], now: datetime) -> None:
@@ -205,39 +212,51 @@ def is_unfinished() -> bool:
     )
 
 
-def _next_messages(shard: int, limits: Limits) -> list[ClaimedMessage]:
-    """Return the next messages in the order of publishing, their rows locked.
+def _next_seq(lease: Lease, holder: str) -> int:
+    """Use up a number for a batch that `holder` sends."""
+    values = [holder, lease.step.value, lease.shard, lease.token]
+    for row in ShardLease.objects.raw(_USE_NUMBER, values):
+        return row.next_seq - 1
+    message = f"The lease on {lease.step} shard {lease.shard} was taken over."
+    raise leases.LeaseLostError(message)
 
-    A row that an operator parked or withdrew meanwhile is left out, and so are its
-    successors then; hence the second look.
+
+def _next_messages(shard: int, limits: Limits) -> tuple[list[ClaimedMessage], bool]:
+    """Return the next messages in the order of publishing, and whether some are left.
+
+    Their rows are locked. A row that an operator parked or withdrew meanwhile is left
+    out, and so are its successors then; hence the second look.
     """
-    while ids := _chosen(shard, limits):
+    while True:
+        ids, leaves_more = _chosen(shard, limits)
+        if not ids:
+            return [], False
         rows = {row.id: row for row in _locked(ids)}
         if rows:
-            return [rows[number] for number in ids if number in rows]
-    return []
+            return [rows[number] for number in ids if number in rows], leaves_more
 
 
-def _chosen(shard: int, limits: Limits) -> list[int]:
+def _chosen(shard: int, limits: Limits) -> tuple[list[int], bool]:
+    """Return the ids of the next messages, and whether others wait behind them."""
     probed = list(
         _probed(shard).order_by("-priority", "id").values_list("id", flat=True)
     )
     if probed:
-        return probed[: max(1, len(probed) // 2)]
+        return probed[: max(1, len(probed) // 2)], True
     sized = (
         _pending(shard)
         .order_by("-priority", "id")
         .annotate(size=Length("value"))
-        .values_list("id", "size")[: limits.messages]
+        .values_list("id", "size")[: limits.messages + 1]
     )
     chosen: list[int] = []
     room = limits.value_bytes
     for number, size in sized:
         room -= size or 0
-        if chosen and room < 0:
-            break
+        if chosen and (room < 0 or len(chosen) == limits.messages):
+            return chosen, True
         chosen.append(number)
-    return chosen
+    return chosen, False
 
 
 def _locked(ids: Sequence[int]) -> list[ClaimedMessage]:
@@ -275,7 +294,8 @@ def _due(now: datetime) -> QuerySet[ShardLease]:
     )
 
 
-def _is_fading(row: ShardLease, now: datetime) -> bool:
+def _is_fading(lease: Lease, now: datetime) -> bool:
+    row = ShardLease.objects.get(step=lease.step, shard=lease.shard)
     renewed = row.progress_at
     return (
         row.published_seq > 0 and renewed is not None and renewed <= now - KEEP_PROGRESS

@@ -165,7 +165,7 @@ class TestDeadWorkers:
         batches = []
         while batch := deliveries.begin(
             shard=shard, now=world.now, max_rows=500, max_bytes=10**6
-        ):
+        ).deliveries:
             batches.append(len(batch))
             ends = {d.id: deliveries.PROCESSED for d in batch}
             deliveries.finish(deliveries=batch, dispositions=ends, now=world.now)
@@ -184,13 +184,31 @@ class TestLeases:
         world.run()
         assert states() == {"processed": 1}
 
+    def test_what_comes_in_during_a_turn_is_left_to_the_next(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        delivery = world.store(says(record()))
+        real = deliveries.begin
+
+        def more_comes(**arguments: Any) -> deliveries.Begun:
+            begun = real(**arguments)
+            if WebhookDelivery.objects.count() == 1:
+                world.store(says(record("r2")))
+            return begun
+
+        monkeypatch.setattr(deliveries, "begin", more_comes)
+        outcome = process_shard(shard=delivery.shard, now=world.clock, budget_s=60)
+        assert (outcome.deliveries, outcome.more_due) == (1, True)
+        outcome = process_shard(shard=delivery.shard, now=world.clock, budget_s=60)
+        assert (outcome.deliveries, outcome.more_due) == (1, False)
+
     def test_a_worker_that_lost_its_lease_writes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         delivery = world.store(says(record()))
         real = deliveries.begin
 
-        def stolen(**arguments: Any) -> list[WebhookDelivery]:
+        def stolen(**arguments: Any) -> deliveries.Begun:
             rows = real(**arguments)
             # Another worker has taken over by the time that this one is to write.
             ShardLease.objects.filter(shard=delivery.shard).update(token=99)

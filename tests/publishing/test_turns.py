@@ -147,7 +147,7 @@ def test_what_goes_first_and_came_while_the_shard_was_taken_is_not_forgotten(
     assert urgent_publish_shards(now=world.clock()) == set()
 
 
-def test_messages_appended_during_a_turn_are_seen_before_it_ends(
+def test_messages_appended_during_a_turn_are_left_to_the_next(
     world: World, visible: Visible
 ) -> None:
     world.append(1)
@@ -155,8 +155,20 @@ def test_messages_appended_during_a_turn_are_seen_before_it_ends(
     def append() -> None:
         world.append(1)
 
-    assert world.worker().at("after commit", append).work().published == 2
+    worker = world.worker()
+    outcome = worker.at("after commit", append).work()
+    assert (outcome.published, outcome.more_due) == (1, True)
+    outcome = worker.work()
+    assert (outcome.published, outcome.more_due) == (1, False)
     assert visible() == world.sent
+
+
+def test_a_full_batch_is_followed_by_the_rest_in_the_same_turn(world: World) -> None:
+    world.append(5)
+    outcome = world.worker(batch=2).work()
+    assert (outcome.published, outcome.more_due) == (5, False)
+    sizes = PublishBatch.objects.order_by("seq").values_list("size", flat=True)
+    assert list(sizes) == [2, 2, 1]
 
 
 class TestUrgency:
