@@ -213,6 +213,7 @@ def _vendor_slugs() -> list[str]:
         "DEV_ID",
         "API_KEY",
         "TOLERANCE_S",
+        "PAYLOAD_HOSTS",
         "VERIFICATION_TOKEN",
         "SCOPES",
         "STATE_LENGTH",
@@ -243,6 +244,10 @@ AUREN_VENDORS: dict[str, dict[str, Any]] = {
         "state_length": env.integer(
             f"AUREN_{slug.upper()}_STATE_LENGTH", 0, low=8, high=43
         ),
+        # Empty: those that the vendor documents.
+        "payload_hosts": [
+            host.lower() for host in env.listing(f"AUREN_{slug.upper()}_PAYLOAD_HOSTS")
+        ],
         "subscriptions": env.listing(f"AUREN_{slug.upper()}_SUBSCRIPTIONS"),
         "tolerance_s": env.number(
             f"AUREN_{slug.upper()}_TOLERANCE_S", -1, low=1, high=86_400

@@ -41,6 +41,8 @@ class Item:
     asked_with: StoredTokens | None = None
     needs_reconnect: str = ""
     fetched: Sequence[ApiResponse] = ()
+    # What its address led to, not stored yet.
+    payload: WebhookDelivery | None = None
     understood: Understood | None = None
     connection: VendorConnection | None = None
     is_new_connection: bool = False
@@ -55,6 +57,15 @@ class Item:
     def adapter(self) -> VendorAdapter:
         assert self.vendor_adapter is not None  # an unknown vendor was parked at once
         return self.vendor_adapter
+
+    @property
+    def is_payload_announced(self) -> bool:
+        """Say whether it holds an address in place of data."""
+        return (
+            self.vendor_adapter is not None
+            and not self.stored.is_listed
+            and self.vendor_adapter.announces_payload(self.delivery.event_type)
+        )
 
     def wanted(self, connection: VendorConnection) -> Wanted:
         """Return what enrichment needs to know, and note what it asks with."""
@@ -156,7 +167,9 @@ def open_item(
     item.disposition = _hopeless(item)
     if item.disposition is None:
         announces = item.adapter.notifies_only and not item.stored.is_listed
-        item.is_to_fetch = announces and documents is None
+        item.is_to_fetch = item.is_payload_announced or (
+            announces and documents is None
+        )
     return item
 
 

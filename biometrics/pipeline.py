@@ -17,7 +17,17 @@ from functools import partial
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
-from biometrics import deliveries, enrich, leases, metrics, outbox, stopping, tracing
+from biometrics import (
+    deliveries,
+    enrich,
+    leases,
+    metrics,
+    nudges,
+    outbox,
+    payloads,
+    stopping,
+    tracing,
+)
 from biometrics.alerts.configured import configured_ruleset
 from biometrics.alerts.evaluate import Said, evaluate
 from biometrics.announcing import Announcer
@@ -157,7 +167,18 @@ class _Run:
         items = [open_item(row, documents=kept.get(row.id)) for row in rows]
         # What is here already does not wait for what a vendor has yet to answer.
         self._carry([item for item in items if not item.is_to_fetch])
-        announced = [item for item in items if item.is_to_fetch]
+        addressed = [item for item in items if item.is_payload_announced]
+        addressed = [item for item in addressed if item.disposition is None]
+        for start in range(0, len(addressed), payloads.AT_ONCE):
+            some = addressed[start : start + payloads.AT_ONCE]
+            payloads.fetch(some, now=self.now)
+            self._carry(some)
+            # Stored or not, its bytes are not held while others are fetched.
+            for item in some:
+                item.payload = None
+        announced = [
+            item for item in items if item.is_to_fetch and not item.is_payload_announced
+        ]
         self._fetch(announced)
         self._carry(announced)
 
@@ -241,7 +262,10 @@ class _Run:
             asking_again.store_followups(
                 [item.delivery for item in items if item.is_unfinished], now=now
             )
+            new_work = payloads.settle(items)
             self.publish_shards |= outbox.append(messages=told, now=now)
+        if new_work:
+            nudges.nudge_processing(new_work)
         self.urgent_shards |= {
             shard_of(str(message.subject))
             for message in told

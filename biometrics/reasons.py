@@ -81,6 +81,16 @@ _DELIVERIES: Final[Mapping[str, Reason]] = {
         why="The worker died three times while at it.",
         next_step="Look at the size of the body and the worker's memory, then try one.",
     ),
+    "payload_expired": Reason(
+        title="Its address ran out",
+        why="It holds the address of data, which ended before the data was fetched.",
+        next_step="Have the vendor send it again, or fetch the days with a backfill.",
+    ),
+    "payload_refused": Reason(
+        title="Nothing at its address",
+        why="It holds the address of data, which the vendor's store does not give.",
+        next_step="Have the vendor send it again, or fetch the days with a backfill.",
+    ),
     "unknown_vendor": Reason(
         title="No adapter",
         why="No adapter is registered for its vendor.",

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
+from biometrics.payloads import shown_body
 
 BODY_PAGE = "biometrics_webhookdelivery_body"
 # Linux takes 128 KiB in one argument of a command.
@@ -57,7 +58,7 @@ def shown(delivery: WebhookDelivery) -> SafeString | str:
 def body_file(delivery: WebhookDelivery) -> HttpResponse:
     """Return the stored bytes as a file to save."""
     answer = HttpResponse(
-        bytes(delivery.body or b""), content_type="application/octet-stream"
+        bytes(shown_body(delivery) or b""), content_type="application/octet-stream"
     )
     name = file_name(delivery.public_id)
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -79,7 +80,7 @@ def _file(delivery: WebhookDelivery) -> SafeString:
 
 
 def _as_text(delivery: WebhookDelivery) -> str | None:
-    body = bytes(delivery.body or b"")
+    body = bytes(shown_body(delivery) or b"")
     # A page shows CR LF as LF, and no argument holds a NUL.
     if len(body) > _MOST_BYTES or b"\0" in body or b"\r" in body:
         return None

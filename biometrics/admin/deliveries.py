@@ -42,6 +42,7 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from biometrics.models.intake import DeliveryStatus
+from biometrics.payloads import shown_body
 from biometrics.replay import runs
 from biometrics.replay.comparing import Preview
 from biometrics.replay.selection import Selection
@@ -224,7 +225,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
     @once
     def raw_body(self, row: WebhookDelivery) -> SafeString | str:
         """Show the bytes as they were signed."""
-        return pretty_bytes(row.body)
+        return pretty_bytes(shown_body(row))
 
     @display(description="As a command")
     @once

@@ -16,6 +16,7 @@ from biometrics.catalogue import Metric
 from biometrics.errors import SignatureError
 from biometrics.vendors.api_spec import ApiSpec
 from biometrics.vendors.coverage import Covered
+from biometrics.vendors.payloads import Payloads
 from biometrics.vendors.subscriptions import Subscribing
 
 MIB = 1024 * 1024
@@ -359,6 +360,8 @@ class VendorAdapter:
     event_types: ClassVar[frozenset[str]]
     # Notify-only vendors send ids; their documents are fetched before normalising.
     notifies_only: ClassVar[bool] = False
+    # Vendors that may send the address of a payload in its place.
+    payloads: ClassVar[Payloads | None] = None
     # What its tables map, for docs/vendors.md.
     coverage: ClassVar[tuple[Covered, ...]] = ()
     # Needed by vendors that only notify.
@@ -394,6 +397,10 @@ class VendorAdapter:
     def listed_types(self) -> Mapping[str, str]:
         """The data types that can be listed, each with its record type."""
         return {} if self.listing is None else self.listing.record_types
+
+    def announces_payload(self, event_type: str) -> bool:
+        """Say whether such a delivery holds the address of a payload."""
+        return self.payloads is not None and self.payloads.event_type == event_type
 
     def stream_of(self, record_type: str, *, record_id: str) -> str:
         """Return the name of what falls silent by itself."""

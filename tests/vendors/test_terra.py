@@ -12,7 +12,6 @@ import pytest
 from biometrics.errors import (
     MalformedPayloadError,
     SignatureError,
-    UnreadableDeliveryError,
 )
 from biometrics.vendors.base import (
     ConnectionChange,
@@ -247,13 +246,11 @@ def test_housekeeping_is_ignored_with_a_reason(name: str) -> None:
     assert not understanding.connection_changes
 
 
-def test_an_address_instead_of_data_is_parked_with_advice_not_dropped() -> None:
+def test_an_address_instead_of_data_is_not_dropped() -> None:
     body = fixture("terra", "webhook_s3_upload.json")
     request = make_request("terra", body=body)
     assert Terra().envelope(request, account_id=None).ignored is None
-    with pytest.raises(UnreadableDeliveryError, match="whole payloads") as caught:
-        understand(body)
-    assert caught.value.field == "type"
+    assert Terra().announces_payload("s3_payload")
 
 
 @pytest.mark.parametrize(

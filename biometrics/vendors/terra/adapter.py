@@ -34,6 +34,7 @@ from biometrics.vendors.base import (
 )
 from biometrics.vendors.coverage import Covered
 from biometrics.vendors.fields import load_envelope, load_object, text
+from biometrics.vendors.payloads import Payloads
 from biometrics.vendors.signatures import (
     check_freshness,
     matching_secret,
@@ -42,6 +43,7 @@ from biometrics.vendors.signatures import (
 from biometrics.vendors.terra.connection import CHANGES, account_of, reference_of
 from biometrics.vendors.terra.coverage import COVERAGE
 from biometrics.vendors.terra.lists import TerraListing, days_asked
+from biometrics.vendors.terra.ping import TerraPayloads
 from biometrics.vendors.terra.records import KINDS
 from biometrics.vendors.terra.roster import TerraRoster
 from biometrics.vendors.terra.said import data_of, profile_of
@@ -53,7 +55,7 @@ _ORDERING = "x-terra-ordering-timestamp"
 _LONGEST_TRACE = 180
 _EARLIEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
-_PING = "s3_payload"
+_PING = TerraPayloads.event_type
 _OPERATION = "Terra's own housekeeping"
 _UNMAPPED = "a data type without a metric of ours"
 # Names under which some of Terra's pages know an event.
@@ -99,6 +101,7 @@ class Terra(VendorAdapter):
     )
     listing: ClassVar[Listing | None] = TerraListing()
     roster: ClassVar[Roster | None] = TerraRoster()
+    payloads: ClassVar[Payloads | None] = TerraPayloads()
     auto_provision: ClassVar[bool] = True
     max_body_bytes: ClassVar[int | None] = None
     kept_headers: ClassVar[tuple[str, ...]] = (_TRACE, _ORDERING)
@@ -153,11 +156,8 @@ class Terra(VendorAdapter):
         if event_type is None:
             raise UnreadableDeliveryError("no text", field="type")
         if event_type == _PING:
-            message = (
-                "s3_payload holds an address, no data: let Terra's dashboard send whole "
-                "payloads to this destination and request the period again"
-            )
-            raise UnreadableDeliveryError(message, field="type")
+            # Step 4 has made what it announces a delivery of its own.
+            return Understanding(ignored="it holds an address, no data")
         if event_type in CHANGES:
             return Understanding(connection_changes=(CHANGES[event_type](body),))
         if event_type == "athlete":
