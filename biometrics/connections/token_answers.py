@@ -24,8 +24,10 @@ _SHORTEST_LIFE_S = 30.0
 _LONGEST_LIFE_S = 366 * 86_400.0
 _LONGEST_TOKEN = 16 * 1024
 _LONGEST_SCOPES = 500
-# What RFC 6749 answers for a refresh token that is not good any more.
+# What RFC 6749 (5.2) says for a refresh token that is not good any more, and with what
+# status. The other words of it speak of how we ask, which no new consent mends.
 _CONSENT_GONE = frozenset({400, 401})
+_CONSENT_WORDS = frozenset({"invalid_grant", "invalid_scope"})
 _OUR_FAULTS = frozenset({"invalid_client", "unauthorized_client"})
 
 
@@ -51,14 +53,16 @@ def read_tokens(body: bytes, *, asked_at: datetime) -> NewTokens:
 def refusal_of(status: int, body: bytes, *, slug: str, after_loss: bool) -> VendorError:
     """Return the error that an answer without a grant stands for.
 
-    VendorRefusedError ends the consent; a proxy's page, a moved address, a client id
-    that does not hold are nothing that this person could mend by consenting again.
+    VendorRefusedError ends the consent, and only the vendor's own word does that: a
+    proxy's page of whatever status, a moved address, a client id that does not hold are
+    nothing that this person could mend by consenting again.
     """
-    if _is_our_fault(body):
+    word = _word_in(body)
+    if word in _OUR_FAULTS:
         name = f"AUREN_{slug.upper()}_CLIENT_SECRET"
         message = f"The vendor refuses the application: look at {name}."
         return VendorUnavailableError(message)
-    if status not in _CONSENT_GONE:
+    if status not in _CONSENT_GONE or word not in _CONSENT_WORDS:
         return VendorUnavailableError(f"The token endpoint answered {status}.")
     why = " after the answer to an earlier renewal was lost" if after_loss else ""
     message = f"The vendor refused to renew the grant ({status}){why}."
@@ -76,13 +80,13 @@ def scopes_in(said: object) -> str:
     return " ".join(kept)[:_LONGEST_SCOPES]
 
 
-def _is_our_fault(body: bytes) -> bool:
-    """Say whether the vendor does not know the application, whoever the person is."""
+def _word_in(body: bytes) -> str | None:
+    """Return the code of an OAuth error, None where the answer is none."""
     try:
         error = load_object(body).get("error")
     except UnreadableDeliveryError:
-        return False
-    return isinstance(error, str) and error in _OUR_FAULTS
+        return None
+    return error if isinstance(error, str) else None
 
 
 def _token(said: object) -> str | None:

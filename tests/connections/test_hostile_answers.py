@@ -20,6 +20,7 @@ from biometrics.connections.token_answers import read_tokens, refusal_of
 from biometrics.errors import (
     UnreadableDeliveryError,
     VendorError,
+    VendorRefusedError,
     VendorUnavailableError,
 )
 from biometrics.models import VendorConnection, VendorSubscription
@@ -110,6 +111,32 @@ def test_tokens(body: bytes) -> None:
 def test_refusals(body: bytes, status: int) -> None:
     error = refusal_of(status, body, slug="oura", after_loss=False)
     assert isinstance(error, VendorError)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>Sign in to the proxy</html>",
+        b"",
+        b"{}",
+        b'{"message": "Unauthorized"}',
+        b'{"error": "invalid_request"}',
+        b'{"error": "unsupported_grant_type"}',
+        b'{"error": "invalid_client"}',
+        b'{"error": {"code": "invalid_grant"}}',
+    ],
+)
+def test_only_the_vendors_own_word_ends_a_consent(status: int, body: bytes) -> None:
+    error = refusal_of(status, body, slug="oura", after_loss=False)
+    assert isinstance(error, VendorUnavailableError)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_the_vendors_word_ends_a_consent(status: int) -> None:
+    error = refusal_of(status, REFUSAL, slug="oura", after_loss=False)
+    assert isinstance(error, VendorRefusedError)
+    assert error.permanent
 
 
 @pytest.mark.parametrize("field", PROFILES)
