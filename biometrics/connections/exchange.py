@@ -1,4 +1,4 @@
-"""Single calls while a person connects, with the vendor's errors in our words."""
+"""Single calls of the application (consents, subscriptions), with the vendor's errors in our words."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ async def ask(
     form: str | None = None,
     payload: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    limit: int = _MAX_ANSWER,
 ) -> bytes:
     """Return the body of a 2xx answer.
 
@@ -46,7 +47,7 @@ async def ask(
                 headers={**kind, **(headers or {})},
                 allow_redirects=False,
             ) as answer:
-                body = await whole_body(answer, limit=_MAX_ANSWER)
+                body = await whole_body(answer, limit=limit)
         except (aiohttp.ClientError, TimeoutError) as error:
             message = f"The vendor cannot be reached ({type(error).__name__})."
             raise VendorUnavailableError(message) from error

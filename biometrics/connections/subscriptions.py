@@ -18,11 +18,12 @@ from django.utils import timezone
 
 from biometrics import alarms
 from biometrics.connections import subscribed
-from biometrics.connections.bodies import whole_body
+from biometrics.connections.exchange import ask
 from biometrics.connections.guard import Guard
 from biometrics.errors import (
     BiometricsError,
     ConfigurationError,
+    VendorRefusedError,
     VendorUnavailableError,
 )
 from biometrics.secret_use import fingerprint
@@ -297,23 +298,15 @@ class _Application:
     async def call(self, call: Call) -> bytes:
         """Return the body of a 2xx answer; raises VendorUnavailableError."""
         payload = dict(call.payload) if call.payload is not None else None
-        async with self._guard.passing():
-            try:
-                async with self._http.request(
-                    call.method,
-                    self._base + call.path,
-                    json=payload,
-                    allow_redirects=False,
-                ) as answer:
-                    body = await whole_body(answer, limit=_MAX_ANSWER)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                message = f"The vendor cannot be reached ({type(error).__name__})."
-                raise VendorUnavailableError(message) from error
-            status, headers = answer.status, answer.headers
-            trouble = await self._guard.verdict(status=status, headers=headers)
-            if isinstance(trouble, VendorUnavailableError):
-                raise trouble
-        if not 200 <= answer.status < 300:
-            message = f"The vendor answered {call.method} with {answer.status}."
-            raise VendorUnavailableError(message)
-        return body
+        try:
+            return await ask(
+                self._http,
+                call.method,
+                self._base + call.path,
+                guard=self._guard,
+                payload=payload,
+                limit=_MAX_ANSWER,
+            )
+        except VendorRefusedError as error:
+            message = f"The vendor answered {call.method} with {error.status}."
+            raise VendorUnavailableError(message) from None
