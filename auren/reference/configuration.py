@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
+from django.core.management.base import CommandError
 
 _EXAMPLE = Path(settings.BASE_DIR) / ".env.example"
 _VARIABLE = re.compile(r"^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$")
 
 
 def page() -> str:
-    """Return docs/settings.md."""
+    """Return docs/settings.md; `CommandError` names the variables without a meaning."""
+    blocks = list(_blocks())
+    silent = [n for _, variables in blocks for n, _, text in variables if not text]
+    if silent:
+        message = f".env.example does not say what these are for: {', '.join(silent)}."
+        raise CommandError(message)
     lines = [
         "# Settings",
         "",
@@ -22,8 +28,13 @@ def page() -> str:
         "stops the start with an error that names the variable.",
         "",
     ]
-    for heading, variables in _blocks():
-        lines += [f"## {heading}", "", "| variable | default | |", "|---|---|---|"]
+    for heading, variables in blocks:
+        lines += [
+            f"## {heading}",
+            "",
+            "| variable | default | meaning |",
+            "|---|---|---|",
+        ]
         lines += [
             f"| `{name}` | {f'`{value}`' if value else ''} | {text} |"
             for name, value, text in variables
@@ -33,7 +44,7 @@ def page() -> str:
 
 
 def _blocks() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    """Yield each block of the file: its first comment, and its variables with theirs."""
+    """Yield each block of the file: its first sentence, and its variables' comments."""
     text = _EXAMPLE.read_text(encoding="utf-8")
     for block in text.split("\n\n")[:]:
         heading, variables = "", []

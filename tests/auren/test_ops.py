@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 
 from auren.health import TableCollector
 from auren.management.commands import reference
-from auren.reference import dependencies
+from auren.reference import configuration, dependencies
 from auren.reference.metrics import described
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,4 +210,22 @@ def test_a_page_that_differs_is_named(
     call_command("reference", "--check", stdout=StringIO())
     (tmp_path / "settings.md").write_text("something else")
     with pytest.raises(CommandError, match=r"settings\.md differs"):
+        call_command("reference", "--check")
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    rows = re.findall(
+        r"^\| `([A-Z0-9_]+)` \|.*\| (.*) \|$", configuration.page(), re.MULTILINE
+    )
+    assert len(rows) > 100
+    assert [name for name, meaning in rows if not meaning.strip()] == []
+
+
+def test_a_setting_without_a_meaning_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = tmp_path / ".env.example"
+    example.write_text("# Intake.\n# What it is for.\nONE_OF_TWO=1\nTWO_OF_TWO=2\n")
+    monkeypatch.setattr(configuration, "_EXAMPLE", example)
+    with pytest.raises(CommandError, match=r"are for: TWO_OF_TWO\.$"):
         call_command("reference", "--check")
