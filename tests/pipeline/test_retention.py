@@ -204,6 +204,25 @@ class TestEvents:
         assert [str(event.local_date) for event in kept] == [inside]
         assert HrvNight.objects.count() == 2
 
+    def test_what_has_no_date_goes_by_the_time_it_came(self, world: World) -> None:
+        """Pieces of a phone's night may have none: what was measured when does not count."""
+        undated = {k: v for k, v in OLD.items() if k != "date"}
+        undated["stamp"] = "2019-01-01T07:30:00+00:00"
+        told(
+            world,
+            *(record(name, **undated) for name in ("came-early", "came-late")),
+        )
+        edge = NOW - timedelta(days=365)
+        for name, at in (
+            ("came-early", edge - timedelta(seconds=1)),
+            ("came-late", edge),
+        ):
+            BiometricEvent.objects.filter(record_id=name).update(created_at=at)
+        assert set(BiometricEvent.objects.values_list("local_date")) == {(None,)}
+        assert forget()["events"] == 1
+        kept = BiometricEvent.objects.exclude(data={})
+        assert [event.record_id for event in kept] == ["came-late"]
+
     def test_what_comes_again_is_known(self, world: World) -> None:
         told(world, record(**OLD))
         forget()
