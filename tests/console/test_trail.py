@@ -92,6 +92,26 @@ def test_an_older_alert_was_judged_again_with_the_delivery(
     assert [step.since for step in trail.steps][1:3] == ["+140 ms", "+140 ms"]
 
 
+@pytest.mark.parametrize(
+    ("raised", "since"),
+    [
+        (timedelta(days=-1), "+140 ms"),
+        (timedelta(milliseconds=-1), "+140 ms"),
+        (timedelta(0), "+0 ms"),
+        (timedelta(milliseconds=90), "+90 ms"),
+        (timedelta(milliseconds=141), "+140 ms"),
+    ],
+)
+def test_an_alert_that_nothing_told_of_counts_when_it_was_raised_on_the_way(
+    published: SimpleNamespace, raised: timedelta, since: str
+) -> None:
+    published.hrvalert.raised_at = NOW + raised
+    published.hrvalert.save()
+    OutboxMessage.objects.update(alert_id=None)
+    trail = trail_of(published.webhookdelivery)
+    assert [s.since for s in trail.steps if s.title == "Judged: alert"] == [since]
+
+
 def test_its_page_links_the_whole_way(
     admin_client: Client, published: SimpleNamespace
 ) -> None:
