@@ -23,6 +23,7 @@ from biometrics.alerts import rates
 from biometrics.intake import runtime as intake
 from biometrics.models import SecretUse
 from resilience import all_breakers, get_breaker
+from resilience.states import Mode
 
 _LAG_LIMIT = timedelta(seconds=60)
 _TIMEOUT_S = 0.5
@@ -41,20 +42,37 @@ def ready(_request: HttpRequest) -> JsonResponse:
     """Say whether this process can accept deliveries (503 when not) and what ails.
 
     Redis, Kafka, workers and lag only degrade: a balancer must not stop intake, which
-    keeps working, because something behind it is away.
+    keeps working, because something behind it is away. `held` are the circuits that staff
+    took out of their automatic mode; that of the database, forced open, refuses deliveries.
     """
     if intake.is_closing():
         return JsonResponse(
-            {"status": "stopping", "reasons": ["shutting_down"]}, status=503
+            {"status": "stopping", "reasons": ["shutting_down"], "held": {}}, status=503
         )
+    held = _held()
+    if held.get("database") == Mode.FORCED_OPEN or not _database_answers():
+        told = {"status": "unready", "reasons": ["database"], "held": held}
+        return JsonResponse(told, status=503)
+    reasons = [name for name, well in _CHECKS.items() if not well()]
+    if Mode.FORCED_OPEN in held.values():
+        reasons.append("held")
+    status = "degraded" if reasons else "ready"
+    return JsonResponse({"status": status, "reasons": reasons, "held": held})
+
+
+def _held() -> dict[str, str]:
+    """Return the circuits that an operator holds, by name, with their mode."""
+    seen = [breaker.snapshot() for breaker in all_breakers()]
+    return {one.name: one.mode for one in seen if one.mode is not Mode.AUTO}
+
+
+def _database_answers() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return JsonResponse({"status": "unready", "reasons": ["database"]}, status=503)
-    reasons = [name for name, well in _CHECKS.items() if not well()]
-    status = "degraded" if reasons else "ready"
-    return JsonResponse({"status": status, "reasons": reasons})
+        return False
+    return True
 
 
 def _redis_well() -> bool:
@@ -72,7 +90,8 @@ def _workers_well() -> bool:
 
 
 def _kafka_well() -> bool:
-    if get_breaker("kafka").snapshot().state != "closed":
+    seen = get_breaker("kafka").snapshot()
+    if seen.state != "closed" or seen.is_refusing:
         return False
     for server in settings.KAFKA_BOOTSTRAP_SERVERS:
         host, _, port = server.rpartition(":")

@@ -89,6 +89,10 @@ class Readiness(serializers.Serializer[Any]):
         choices=["ready", "degraded", "unready", "stopping"]
     )
     reasons = serializers.ListField(child=serializers.CharField())
+    held = serializers.DictField(
+        child=serializers.ChoiceField(choices=["forced_open", "disabled", "observe"]),
+        help_text="Circuits that staff took out of their automatic mode, by name.",
+    )
 
 
 class _Described(APIView):
