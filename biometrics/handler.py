@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve, set_urlconf
 
-from biometrics import ingest
+from biometrics import ingest, metrics
 from biometrics.errors import OverloadedError, UnknownVendorError
 from biometrics.intake import runtime as intake
 from biometrics.slim_request import SlimRequest
@@ -37,6 +37,7 @@ PREFIXES = ("/webhooks/", "/api/v1/sdk/")
 SLOWEST_SENDER = 4 * 1024  # bytes a second
 # ... unless that takes longer than the apps themselves wait for an answer.
 LONGEST_READ_S = 120.0
+_UNKNOWN = "unknown"
 
 
 class _RefusedBodyError(Exception):
@@ -44,6 +45,7 @@ class _RefusedBodyError(Exception):
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
+        self.code = code
         self.response = HttpResponse(
             orjson.dumps({"error": code, "detail": detail}),
             status=status,
@@ -86,6 +88,8 @@ class WebhookHandler(ASGIHandler):
             body = await reader.read()
             response = await self._respond(scope, body)
         except _RefusedBodyError as refusal:
+            # No view saw it, which would have counted its answer.
+            metrics.DELIVERIES.labels(_vendor(scope["path"]), refusal.code).inc()
             response = refusal.response
         except _DisconnectedError:
             return
@@ -179,11 +183,16 @@ def _resolved(path: str) -> ResolverMatch:
 
 def _cap(path: str) -> int:
     """Return the body cap of the vendor that a path belongs to."""
+    vendor = _vendor(path)
+    return MIB if vendor == _UNKNOWN else ingest.body_cap(get_adapter(vendor))
+
+
+def _vendor(path: str) -> str:
+    """Return the slug of the vendor that a path belongs to, `unknown` for any other."""
     try:
-        vendor = _resolved(path).kwargs["vendor"]
-        return ingest.body_cap(get_adapter(vendor))
+        return get_adapter(_resolved(path).kwargs["vendor"]).slug
     except (Resolver404, KeyError, UnknownVendorError):
-        return MIB
+        return _UNKNOWN
 
 
 def _too_large(cap: int) -> _RefusedBodyError:

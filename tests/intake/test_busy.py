@@ -1,0 +1,47 @@
+"""More than one process may hold is answered `busy`, and the alert's rule sees it."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from biometrics.models import WebhookDelivery
+from tests.bridge import RunningBridge
+from tests.intake.test_http import terra
+from tests.rules import selected
+
+
+def exposed(bridge: RunningBridge) -> float:
+    text = bridge.request("GET", "/metrics").body.decode()
+    assert 'outcome="unavailable"' not in text
+    return selected("BridgeRefusing", text)
+
+
+@pytest.fixture
+def small(settings: Settings) -> None:
+    settings.INTAKE_BUFFER_MB = 1
+
+
+@pytest.mark.usefixtures("small")
+def test_bodies_beyond_the_budget_are_busy_and_the_rule_sees_them(
+    bridge: RunningBridge,
+) -> None:
+    before = exposed(bridge)
+    answer = bridge.deliver("terra", terra(padding="x" * 2**20))
+    assert (answer.status, answer.json["error"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "1"
+    assert WebhookDelivery.objects.count() == 0
+    assert exposed(bridge) == before + 1
+    assert bridge.deliver("terra", terra()).status == 200
+    assert exposed(bridge) == before + 1
+
+
+def test_what_is_refused_before_any_view_is_counted_under_no_invented_name(
+    bridge: RunningBridge,
+) -> None:
+    body = b"x" * (2**20 + 1)
+    for path, vendor in (("/webhooks/whoop", "whoop"), ("/webhooks/nobody", "unknown")):
+        assert bridge.request("POST", path, body=body).status == 413
+        text = bridge.request("GET", "/metrics").body.decode()
+        assert f'{{outcome="too_large",vendor="{vendor}"}}' in text
+    assert "nobody" not in text
