@@ -12,6 +12,7 @@ from biometrics.alerts.rates import counted, summary
 from biometrics.models import HrvAlert, HrvNight
 from tests.pipeline.test_alerts import ago, history
 from tests.pipeline.world import NOW, World, night, says
+from tests.rules import selected
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,23 @@ def test_a_person_who_is_alerted_often_is_counted(world: World) -> None:
             status="retracted",
         )
     assert counted(now=NOW).often_share == 1
+
+
+def test_the_rule_of_too_many_alerts_sees_that_person(
+    world: World, client: Client
+) -> None:
+    def seen() -> float:
+        summary(now=NOW)
+        exposed = client.get("/metrics").content.decode()
+        return selected("BridgeAlertsTooOften", exposed)
+
+    test_two_alerts_are_not_often_yet(world)
+    assert seen() == 0
+    first = HrvAlert.objects.earliest("night")
+    first.severity = first.max_severity = "HIGH"
+    first.save()
+    cache.clear()
+    assert seen() == 1
 
 
 def test_two_alerts_are_not_often_yet(world: World) -> None:

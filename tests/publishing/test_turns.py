@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError
+from prometheus_client import generate_latest
 
 from biometrics.errors import NothingSentError
 from biometrics.models import OutboxMessage, PublishBatch, ShardLease
@@ -19,6 +20,7 @@ from biometrics.publishing.producers.memory import MemoryBroker
 from biometrics.publishing.relay import due_publish_shards, urgent_publish_shards
 from resilience import CircuitBreakerOpen
 from tests.publishing.world import TOPIC, World, mark_of
+from tests.rules import selected
 
 Visible = Callable[[], dict[UUID, list[str]]]
 MOMENT = timedelta(seconds=2)
@@ -308,6 +310,26 @@ class TestTrouble:
         world.clock.advance(MOMENT)
         worker.work()
         assert world.statuses() == {"published": 1}
+
+    def test_the_rule_of_doubts_counts_the_batches_that_had_to_be_asked_for(
+        self, world: World
+    ) -> None:
+        def counted() -> float:
+            return selected("BridgePublishDoubts", generate_latest().decode())
+
+        world.append(1)
+        worker = world.worker()
+        before = counted()
+
+        def lose() -> None:
+            raise TimeoutError("the answer did not come")
+
+        assert worker.at("after stage", lose).work().state == "doubt"
+        assert counted() == before + 1
+        world.clock.advance(MOMENT)
+        worker.work()
+        assert world.statuses() == {"published": 1}
+        assert counted() == before + 1
 
     def test_a_database_error_ends_the_turn_and_the_producer(
         self, world: World, visible: Visible
