@@ -15,7 +15,7 @@ from biometrics.connections import pacing
 from tests import wire
 from tests.databases import migrate
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.leaks", "tests.services"]
 _TEMPLATE = "auren_template"
 _GROUPS: dict[str, list[tuple[str, str]]] = {}
 _BLOCKER = pytest.StashKey[DjangoDbBlocker]()

@@ -27,6 +27,7 @@ from tests.e2e.admin import StaffSession
 from tests.e2e.bodies import terra_sleep
 from tests.e2e.documents import DocumentServer
 from tests.e2e.stack import ROOT, Stack, headers_of, running
+from tests.leaks import SEARCH
 from tests.newcomers import unused_but
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.redis]
@@ -69,6 +70,8 @@ class PlantedStack(Stack):
             )
         }
         self.secrets["AUREN_TOKEN_KEYS"] = Fernet.generate_key().decode()
+        for name, value in self.secrets.items():
+            SEARCH.plant(name, value)
 
     @property
     def environment(self) -> dict[str, str]:
