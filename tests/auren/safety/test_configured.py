@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.signals import beat_init, worker_init
 from django.core.checks import run_checks
 from pytest_django.fixtures import Settings
 
-from auren.safety import configured
+from auren.asgi import _lifespan
+from auren.celery import refuse_unsafe
+from auren.safety import configured, verdicts
 from auren.safety.configured import CONFIGURED
 from auren.safety.running import RUNNING
 from biometrics.vendors.registry import VENDORS, get_adapter
@@ -125,3 +129,44 @@ def test_a_development_machine_is_left_alone(production: Settings) -> None:
     production.AUREN_MODE = "development"
     production.DEBUG = True
     assert errors() == {}
+
+
+@pytest.fixture
+def alone(production: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Give the settings of a safe bridge whose services are not looked at."""
+    monkeypatch.setattr(verdicts, "RUNNING", ())
+    return production
+
+
+def web_start() -> list[Any]:
+    """Return what the web process tells its server when it is to start."""
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    asyncio.run(_lifespan(receive, send))
+    return told
+
+
+@pytest.mark.parametrize(("code", "name", "changes"), UNSAFE)
+def test_web_worker_and_beat_refuse_each_unsafe_setting(
+    alone: Settings, code: str, name: str, changes: dict[str, Any]
+) -> None:
+    for setting, value in changes.items():
+        setattr(alone, setting, value)
+    (failed,) = web_start()
+    assert failed["type"] == "lifespan.startup.failed"
+    assert code in failed["message"]
+    assert name in failed["message"]
+    for starting in (worker_init, beat_init):
+        with pytest.raises(SystemExit, match=code):
+            starting.send(sender=None)
+
+
+def test_a_safe_setting_stops_neither(alone: Settings) -> None:
+    refuse_unsafe()
+    verdicts.refuse_unsafe()
