@@ -91,6 +91,8 @@ def _apply(
 
 # What says nothing of a connection that has ended: it was late, or is not for us.
 _OF_LIVE = frozenset({"restored", "needs_reconnect"})
+# The end of an id, not of a consent: consumers are not told of it.
+_RENAMED = "The vendor gave this account another id."
 _STATUS: Mapping[str, ConnectionStatus] = {
     "connected": ConnectionStatus.ACTIVE,
     "restored": ConnectionStatus.ACTIVE,
@@ -127,7 +129,7 @@ def _relink(
             account_id=old_id,
             reference=connection.reference,
             status=ConnectionStatus.REVOKED,
-            status_reason="The vendor gave this account another id.",
+            status_reason=_RENAMED,
         )
         if before != ConnectionStatus.REVOKED and not is_new:
             return None
@@ -141,12 +143,16 @@ def _merge(
     change: ConnectionChange, *, older: VendorConnection, newer: VendorConnection
 ) -> Applied | None:
     former = newer.subject_id
+    was_ended = _has_ended(older) or _has_ended(newer)
     older.status = ConnectionStatus.REVOKED
-    older.status_reason = "The vendor gave this account another id."
+    older.status_reason = _RENAMED
     older.save()
-    _revive(newer, since=older.status_at)
+    is_revived = _revive(newer, since=older.status_at)
     if former == older.subject_id:
-        return None
+        if not (was_ended and is_revived):
+            return None
+        # The last that consumers heard of this person was an end.
+        return Applied(change="connected", subject=former, reason=change.reason)
     lock_subjects([former])
     newer.subject_id = older.subject_id
     newer.save()
@@ -158,16 +164,23 @@ def _merge(
     )
 
 
-def _revive(connection: VendorConnection, *, since: datetime | None) -> None:
-    """Have an account that the vendor uses from now on asked again.
+def _has_ended(connection: VendorConnection) -> bool:
+    """Say whether consumers were told of its end."""
+    is_renamed = connection.status_reason == _RENAMED
+    return connection.status == ConnectionStatus.REVOKED and not is_renamed
+
+
+def _revive(connection: VendorConnection, *, since: datetime | None) -> bool:
+    """Have an account that the vendor uses from now on asked again; say whether it was.
 
     What it said of its own end after that moment stands.
     """
     decided = connection.status_at
     is_newer = decided is not None and since is not None and decided >= since
     if connection.status == ConnectionStatus.ACTIVE or is_newer:
-        return
+        return False
     connection.status, connection.status_reason = ConnectionStatus.ACTIVE, ""
     connection.status_at = since
     make_history_due(connection)
     connection.save()
+    return True

@@ -116,6 +116,33 @@ class TestNewAccountIds:
         assert sent()[-1].subject == connection("renamed").subject_id
         assert connection("someone").status == "revoked"
 
+    @pytest.mark.parametrize(
+        ("old", "new"), [("someone", "renamed"), ("renamed", "someone")]
+    )
+    def test_a_person_who_comes_back_under_a_known_id_is_told_of(
+        self, world: World, old: str, new: str
+    ) -> None:
+        world.carry(says(record()))
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id="renamed"))
+        world.wait(minutes=1)
+        world.carry(change("revoked"), account="renamed")
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id=new), account=old)
+        assert connection(new).status == "active"
+        assert [m.event_type for m in sent()][-2:] == [
+            "connection.revoked",
+            "connection.connected",
+        ]
+
+    def test_a_person_who_never_left_is_not_told_of(self, world: World) -> None:
+        world.carry(says(record()))
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id="renamed"))
+        world.wait(minutes=1)
+        world.carry(change("relinked", new_account_id="someone"), account="renamed")
+        assert "connection.connected" not in [m.event_type for m in sent()]
+
     def test_a_stranger_who_comes_under_two_ids_is_connected(
         self, world: World
     ) -> None:
