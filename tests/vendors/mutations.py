@@ -47,8 +47,9 @@ def mutated(original: bytes) -> st.SearchStrategy[bytes]:
     )
     truncated = st.integers(0, len(original)).map(lambda end: original[:end])
     keys = sorted({str(p[-1]) for p in paths if p and isinstance(p[-1], str)}) or ["id"]
-    doubled = st.tuples(st.sampled_from(keys), _value()).map(
-        lambda pair: _with_second_key(document, key=pair[0], value=pair[1])
+    objects = [p for p in paths if isinstance(_follow(document, p), dict)] or [()]
+    doubled = st.tuples(st.sampled_from(objects), st.sampled_from(keys), _value()).map(
+        lambda one: _with_second_key(document, path=one[0], key=one[1], value=one[2])
     )
     return st.one_of(changed, changed, changed, spoilt, truncated, doubled)
 
@@ -126,10 +127,16 @@ def _has(node: Any, step: str | int) -> bool:
     return isinstance(node, list) and isinstance(step, int) and step < len(node)
 
 
-def _with_second_key(document: object, *, key: str, value: Any) -> bytes:
-    text = _write(document).decode()
-    head, closing, tail = text.rpartition("}")
-    return f"{head},{json.dumps(key)}:{_write(value).decode()}{closing}{tail}".encode()
+def _with_second_key(document: object, *, path: Path, key: str, value: Any) -> bytes:
+    """Say a key of the object at `path` (once more), after all that it says."""
+    marked = copy.deepcopy(document)
+    place = _follow(marked, path)
+    if not isinstance(place, dict):
+        return _write(document)
+    # Last in its object, and no sample says it: cut out, the new key takes its place.
+    place["@second@"] = 0
+    head, _, tail = _write(marked).decode().partition('"@second@": 0')
+    return f"{head}{json.dumps(key)}:{_write(value).decode()}{tail}".encode()
 
 
 def _write(value: object) -> bytes:
