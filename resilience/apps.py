@@ -6,7 +6,7 @@ from django.core.signals import setting_changed
 
 class ResilienceConfig(AppConfig):
     name = "resilience"
-    verbose_name = "Breakers"
+    verbose_name = "Resilience"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
