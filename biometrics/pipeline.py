@@ -1,8 +1,8 @@
-"""Steps 4 to 7 in their order: the only module that knows it.
+"""Steps 4 to 7 in their order.
 
 Fetch what notifications announce (no transaction open), read every delivery, then, in
-one transaction for the batch: find and lock the people, rule on revisions, judge, store,
-append to the outbox, note each end. What goes wrong with one delivery parks it alone.
+one transaction for the batch: `steps.store` what they say, append to the outbox, note
+each end. What goes wrong with one delivery parks it alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
 from biometrics import (
@@ -25,22 +24,17 @@ from biometrics import (
     nudges,
     outbox,
     payloads,
+    steps,
     stopping,
     tracing,
 )
-from biometrics.alerts.configured import configured_ruleset
-from biometrics.alerts.evaluate import Said, evaluate
-from biometrics.announcing import Announcer
-from biometrics.connections import changes, client, grants, people, registry
-from biometrics.gathering import gather, is_piece
+from biometrics.connections import client, registry
 from biometrics.items import Item, ending_of, open_item, stranded
 from biometrics.leases import Lease, LeaseLostError
-from biometrics.messages import NewMessage
 from biometrics.models import WebhookDelivery
-from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
+from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import LeaseStep
-from biometrics.normalise import asking_again, revisions, storing
-from biometrics.normalise.revisions import Judged
+from biometrics.normalise import asking_again
 from biometrics.normalise.understanding import understand
 from biometrics.shards import shard_of
 
@@ -249,7 +243,7 @@ class _Run:
         now = self.now()
         with leases.transact():
             leases.hold(lease=self.lease, now=now)
-            told = _store(items, now=now)
+            told = steps.store(items, now=now)
             ends = {item.delivery.id: ending_of(item) for item in items}
             deliveries.keep_documents(
                 {item.delivery.id: item.fetched for item in items if item.fetched}
@@ -289,65 +283,3 @@ class _Run:
                 if ends[item.delivery.id].status == DeliveryStatus.UNLINKED
             ]
         )
-
-
-def _store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
-    """Store everything that the deliveries say; return what is to be sent, in order."""
-    speaking = [item for item in items if item.disposition is None]
-    directory = people.admit([item.party() for item in speaking])
-    for item in speaking:
-        item.admit(directory)
-        _apply_changes(item)
-    _mark_lost_grants(items)
-    judged = revisions.compare([claim for item in speaking for claim in item.claims()])
-    evaluation = evaluate(_said(judged), ruleset=configured_ruleset(), now=now)
-    announcer = Announcer(
-        evaluation=evaluation,
-        alert_topic=settings.KAFKA_ALERT_TOPIC,
-        max_event_bytes=settings.KAFKA_MAX_EVENT_BYTES,
-        now=now,
-    )
-    messages = announcer.messages(speaking, judged=judged)
-    storing.store(judged, values=announcer.values, now=now)
-    evaluation.save(now=now)
-    return messages
-
-
-def _apply_changes(item: Item) -> None:
-    if item.disposition is None and item.connection is not None:
-        item.applied = changes.apply_all(
-            item.understood.changes if item.understood is not None else (),
-            connection=item.connection,
-            received_at=item.delivery.received_at,
-            is_new=item.is_new_connection,
-        )
-
-
-def _mark_lost_grants(items: Sequence[Item]) -> None:
-    lost = {
-        item.asked_with: item.needs_reconnect
-        for item in items
-        if item.needs_reconnect and item.asked_with is not None
-    }
-    for stored, reason in lost.items():
-        grants.mark_needs_reconnect(stored=stored, reason=reason)
-
-
-def _said(judged: Judged) -> list[Said]:
-    replaced, gathered = judged.replaced, gather(judged)
-    return [
-        Said(
-            event_id=ruling.event_id,
-            replaces=replaced.get(ruling.claim.key),
-            subject=ruling.claim.connection.subject_id,
-            vendor=ruling.claim.adapter.slug,
-            record=ruling.claim.statement.record,
-            received_at=ruling.claim.delivery.received_at,
-            is_backfill=ruling.claim.delivery.origin == DeliveryOrigin.BACKFILL,
-            traceparent=ruling.claim.delivery.traceparent,
-            is_piece=is_piece(ruling),
-            gathered=gathered.get(ruling.event_id, ()),
-        )
-        for ruling in judged.new
-        if ruling.stands
-    ]
