@@ -88,8 +88,11 @@ def test_an_illness_goes_from_the_own_range_over_medium_to_critical(
     stack: Stack, staff: StaffSession
 ) -> None:
     now = datetime.now(tz=UTC)
-    onset = now.date() - timedelta(days=2)
-    person = cast(seed=SEED, count=1, today=now.date(), senders=("terra",))[0]
+    # The person's own day, an hour ahead of UTC: late at night it has begun already.
+    today = (now + timedelta(hours=1)).date()
+    onset = today - timedelta(days=2)
+    person = cast(seed=SEED, count=1, today=today, senders=("terra",))[0]
+    assert person.traits.offset_min == 60
     live_through(stack, person, until=now)
     subject = subject_of(stack, person.account)
     (medium, low), (critical, very_low) = alerts_about(stack, subject, at_least=2)
