@@ -22,7 +22,8 @@ from biometrics import nudges, secret_use, selectors
 from biometrics.alerts import rates
 from biometrics.intake import runtime as intake
 from biometrics.models import SecretUse
-from resilience import all_breakers, get_breaker
+from resilience import StoreUnavailableError, all_breakers, get_breaker
+from resilience.registry import current
 from resilience.states import Mode
 
 _LAG_LIMIT = timedelta(seconds=60)
@@ -62,7 +63,12 @@ def ready(_request: HttpRequest) -> JsonResponse:
 
 def _held() -> dict[str, str]:
     """Return the circuits that an operator holds, by name, with their mode."""
-    seen = [breaker.snapshot() for breaker in all_breakers()]
+    try:
+        # A vendor's circuit is used by workers: only the store knows of it here.
+        breakers = current().known()
+    except StoreUnavailableError:
+        breakers = all_breakers()
+    seen = [breaker.snapshot() for breaker in breakers]
     return {one.name: one.mode for one in seen if one.mode is not Mode.AUTO}
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from auren import health
-from resilience import control
+from resilience import control, get_breaker
 from resilience import registry as circuits
 
 pytestmark = [pytest.mark.django_db, pytest.mark.redis]
@@ -43,6 +43,13 @@ def test_a_circuit_forced_open_is_named_and_intake_goes_on() -> None:
     assert ready() == (200, "degraded", ["held"], {"kafka": "forced_open"})
     control.auto("kafka", actor="ann", reason="they have moved")
     assert ready() == (200, "ready", [], {})
+
+
+def test_a_vendor_s_that_only_workers_use_is_named_too() -> None:
+    get_breaker("vendor:oura").call(lambda: None)
+    control.force_open("vendor:oura", actor="ann", reason="their API is down")
+    circuits.clear()  # another process, which never called Oura
+    assert ready() == (200, "degraded", ["held"], {"vendor:oura": "forced_open"})
 
 
 @pytest.mark.parametrize("action", [control.disable, control.observe])
