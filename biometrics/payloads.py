@@ -7,6 +7,7 @@ deliveries: in order, revealed, erased and replayed like any other.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -37,7 +38,10 @@ from biometrics.vendors.registry import get_adapter
 
 # Payloads may be large: so many are in memory at once.
 AT_ONCE = 4
+# No further ones are begun after that, so that a batch stays well within its lease.
+SECONDS = 10.0
 _FIRST_WAIT_S = 5.0
+_jitter = random.SystemRandom()
 _ADVICE = (
     "Have the vendor send it again, or fetch the days with manage.py backfill; to have"
     " data sent instead of addresses, turn off the ping mode in the vendor's dashboard."
@@ -198,6 +202,7 @@ def _later(
     wait = max(
         error.retry_after or 0.0, _FIRST_WAIT_S * 2 ** min(delivery.attempts, 10)
     )
+    wait *= _jitter.uniform(1.0, 1.25)
     # Once more at its end, which then says that it was too late.
     at = min(now + timedelta(seconds=wait), address.expires_at)
     return Disposition(

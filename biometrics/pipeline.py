@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -161,20 +162,29 @@ class _Run:
         items = [open_item(row, documents=kept.get(row.id)) for row in rows]
         # What is here already does not wait for what a vendor has yet to answer.
         self._carry([item for item in items if not item.is_to_fetch])
-        addressed = [item for item in items if item.is_payload_announced]
-        addressed = [item for item in addressed if item.disposition is None]
-        for start in range(0, len(addressed), payloads.AT_ONCE):
-            some = addressed[start : start + payloads.AT_ONCE]
-            payloads.fetch(some, now=self.now)
-            self._carry(some)
-            # Stored or not, its bytes are not held while others are fetched.
-            for item in some:
-                item.payload = None
+        self._take_payloads(
+            [i for i in items if i.is_payload_announced and i.disposition is None]
+        )
         announced = [
             item for item in items if item.is_to_fetch and not item.is_payload_announced
         ]
         self._fetch(announced)
         self._carry(announced)
+
+    def _take_payloads(self, items: Sequence[Item]) -> None:
+        """Fetch and carry some at a time; leave to a later turn what takes too long."""
+        began = time.monotonic()
+        for start in range(0, len(items), payloads.AT_ONCE):
+            is_late = time.monotonic() - began > payloads.SECONDS
+            if start and (is_late or stopping.is_asked()):
+                deliveries.take_back([item.delivery for item in items[start:]])
+                return
+            some = items[start : start + payloads.AT_ONCE]
+            payloads.fetch(some, now=self.now)
+            self._carry(some)
+            # Stored or not, its bytes are not held while others are fetched.
+            for item in some:
+                item.payload = None
 
     def _fetch(self, items: Sequence[Item]) -> None:
         """Take step 4."""

@@ -27,6 +27,8 @@ from biometrics.errors import (
 )
 
 _CONNECT_S = 5.0
+# With what a batch begins before, below the lease of its shard.
+_LONGEST_S = 15.0
 
 
 class PublicResolver(AbstractResolver):
@@ -69,7 +71,7 @@ def connector() -> aiohttp.TCPConnector:
 
 def open_downloads() -> AbstractAsyncContextManager[aiohttp.ClientSession]:
     """Return a session for downloads: bounded in time, without cookies and proxies."""
-    total = settings.VENDOR_TIMEOUT_S
+    total = min(settings.VENDOR_TIMEOUT_S, _LONGEST_S)
     timeout = aiohttp.ClientTimeout(total=total, sock_connect=min(_CONNECT_S, total))
     return aiohttp.ClientSession(
         connector=connector(), timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()

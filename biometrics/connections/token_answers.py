@@ -24,11 +24,19 @@ _SHORTEST_LIFE_S = 30.0
 _LONGEST_LIFE_S = 366 * 86_400.0
 _LONGEST_TOKEN = 16 * 1024
 _LONGEST_SCOPES = 500
-# What RFC 6749 (5.2) says for a refresh token that is not good any more, and with what
-# status. The other words of it speak of how we ask, which no new consent mends.
+# With what status a grant is refused (RFC 6749, 5.2). The words differ: Oura says
+# invalid_request of a refresh token that is not good any more, others token_inactive.
 _CONSENT_GONE = frozenset({400, 401})
-_CONSENT_WORDS = frozenset({"invalid_grant", "invalid_scope"})
 _OUR_FAULTS = frozenset({"invalid_client", "unauthorized_client"})
+# What no new consent mends.
+_PASSING = frozenset(
+    {
+        "unsupported_grant_type",
+        "temporarily_unavailable",
+        "server_error",
+        "slow_down",
+    }
+)
 
 
 def read_tokens(body: bytes, *, asked_at: datetime) -> NewTokens:
@@ -62,7 +70,7 @@ def refusal_of(status: int, body: bytes, *, slug: str, after_loss: bool) -> Vend
         name = f"AUREN_{slug.upper()}_CLIENT_SECRET"
         message = f"The vendor refuses the application: look at {name}."
         return VendorUnavailableError(message)
-    if status not in _CONSENT_GONE or word not in _CONSENT_WORDS:
+    if status not in _CONSENT_GONE or word is None or word in _PASSING:
         return VendorUnavailableError(f"The token endpoint answered {status}.")
     why = " after the answer to an earlier renewal was lost" if after_loss else ""
     message = f"The vendor refused to renew the grant ({status}){why}."

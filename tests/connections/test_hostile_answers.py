@@ -121,7 +121,8 @@ def test_refusals(body: bytes, status: int) -> None:
         b"",
         b"{}",
         b'{"message": "Unauthorized"}',
-        b'{"error": "invalid_request"}',
+        b'{"error": "slow_down"}',
+        b'{"error": "temporarily_unavailable"}',
         b'{"error": "unsupported_grant_type"}',
         b'{"error": "invalid_client"}',
         b'{"error": {"code": "invalid_grant"}}',
@@ -133,8 +134,19 @@ def test_only_the_vendors_own_word_ends_a_consent(status: int, body: bytes) -> N
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_the_vendors_word_ends_a_consent(status: int) -> None:
-    error = refusal_of(status, REFUSAL, slug="oura", after_loss=False)
+@pytest.mark.parametrize(
+    "body",
+    [
+        REFUSAL,
+        b'{"error": "invalid_request"}',  # Oura
+        b'{"error": "token_inactive"}',
+        b'{"error": "invalid_token"}',
+        b'{"error": "access_denied"}',
+        b'{"error": "invalid_scope"}',
+    ],
+)
+def test_the_vendors_word_ends_a_consent(status: int, body: bytes) -> None:
+    error = refusal_of(status, body, slug="oura", after_loss=False)
     assert isinstance(error, VendorRefusedError)
     assert error.permanent
 

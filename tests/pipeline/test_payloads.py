@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from biometrics import deliveries, payloads
+from biometrics import deliveries, payloads, stopping
 from biometrics.admin import as_command
 from biometrics.connections import downloads, registry
 from biometrics.models import Reading, WebhookDelivery
@@ -156,6 +156,41 @@ def run(world: World, delivery: WebhookDelivery) -> WebhookDelivery:
 
 def payload() -> WebhookDelivery:
     return WebhookDelivery.objects.exclude(event_type="s3_payload").get()
+
+
+@pytest.mark.parametrize("why", ["stopped", "late"])
+def test_a_batch_that_is_stopped_or_takes_long_leaves_the_rest_as_it_was(
+    world: World, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    for _ in range(9):
+        ping(world)
+    if why == "late":
+        monkeypatch.setattr(payloads, "SECONDS", 0.0)
+    else:
+        real = payloads.fetch
+
+        def told_to_stop(*given: Any, **named: Any) -> None:
+            real(*given, **named)
+            stopping.ask()
+
+        monkeypatch.setattr(payloads, "fetch", told_to_stop)
+    try:
+        world.run()
+    finally:
+        stopping.forget()
+    assert len(bucket.asked) == payloads.AT_ONCE
+    left = WebhookDelivery.objects.filter(event_type="s3_payload", status="pending")
+    assert [row.unfinished for row in left] == [0] * 5
+
+
+def test_no_download_goes_to_an_address_that_is_not_public() -> None:
+    async def ask() -> None:
+        async with downloads.open_downloads() as http:
+            await http.get("http://localhost:1/")
+
+    # Not tried at all: a refused connection would be another error.
+    with pytest.raises(aiohttp.ClientConnectorDNSError):
+        asyncio.run(ask())
 
 
 def test_the_payload_is_fetched_and_goes_the_way_of_its_person(
