@@ -28,11 +28,13 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         """Accept staff; accept and close others, so that the browser sees the code."""
-        await self.accept()
         if not await self._may_watch():
+            await self.accept()
             await self.close(_FORBIDDEN)
             return
+        # First: whoever is told that the socket is open misses nothing from then on.
         await self._join()
+        await self.accept()
         self._watch = asyncio.create_task(self._recheck())
 
     async def disconnect(self, code: int) -> None:

@@ -58,4 +58,4 @@ def test_what_is_refused_before_any_view_is_counted_under_no_invented_name(
     text = bridge.request("GET", "/metrics").body.decode()
     for vendor in ("whoop", "unknown"):
         assert f'{{outcome="too_large",vendor="{vendor}"}}' in text
-    assert "nobody" not in text
+    assert 'outcome="too_large",vendor="nobody"' not in text
