@@ -20,6 +20,7 @@ import psycopg2
 from psycopg2 import errors, extensions
 
 from biometrics.errors import StoreUnavailableError
+from biometrics.intake import literals
 from biometrics.intake.rows import DeliveryRow, RejectedCounts, RowRefusedError
 
 _INSERT = """
@@ -85,17 +86,14 @@ SELECT c.account_id FROM biometrics_phonesession s
 JOIN biometrics_vendorconnection c ON c.id = s.connection_id
 WHERE s.access_sha256 = %(sha256)s AND s.access_until > now() AND c.status <> 'revoked'
 """
-_COLUMNS = (
+_TEXTS = (
     "vendor",
     "account_id",
     "reference",
     "event_type",
     "dedupe_key",
-    "shard",
     "traceparent",
     "trace",
-    "secret_slot",
-    "received_at",
     "status",
     "error_code",
     "error",
@@ -205,11 +203,18 @@ def _values(
     rows: Sequence[DeliveryRow], *, rejected: RejectedCounts, process: str
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
-        name: [getattr(row, name) for row in rows] for name in _COLUMNS
+        name: literals.of_text([getattr(row, name) for row in rows]) for name in _TEXTS
     }
-    values["public_id"] = [str(row.public_id) for row in rows]
-    values["body"] = [psycopg2.Binary(row.body) for row in rows]
-    values["headers"] = [orjson.dumps(dict(row.headers)).decode() for row in rows]
+    values["public_id"] = literals.of_text([str(row.public_id) for row in rows])
+    values["shard"] = literals.of_integers([row.shard for row in rows])
+    values["body"] = literals.of_bytes([row.body for row in rows])
+    values["headers"] = literals.of_text(
+        [orjson.dumps(dict(row.headers)).decode() for row in rows]
+    )
+    values["secret_slot"] = literals.of_integers([row.secret_slot for row in rows])
+    values["received_at"] = literals.of_text(
+        [row.received_at.isoformat() for row in rows]
+    )
     values["process"] = process
     values["rejected_vendor"] = [vendor for vendor, _ in rejected]
     values["rejected_period"] = [period for _, period in rejected]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import orjson
 import psycopg2
 import pytest
 from django.conf import settings
@@ -106,6 +107,47 @@ class StoreContract:
         self.insert(row("a", body=body))
         ((stored,),) = self.query("SELECT body FROM biometrics_webhookdelivery")
         assert bytes(stored) == body
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "NULL",
+            "null",
+            " a ",
+            "{}",
+            '{"',
+            '"',
+            "\\",
+            '\\"',
+            "a,b",
+            "'",
+            "\n\t",
+            "%s",
+            "é\u2028😀",
+            "\\x41",
+            "E'\\'",
+        ],
+    )
+    def test_texts_come_back_as_they_went_in(self, text: str) -> None:
+        headers = {"user-agent": text}
+        kept = row(
+            "a",
+            account_id=text,
+            trace=text,
+            error=text,
+            headers=headers,
+            status="parked",
+        )
+        # Between others, so that none can swallow its neighbour.
+        assert self.insert(row("0"), kept, row("b")) == [True] * 3
+        ((account, trace, error, stored),) = self.query(
+            "SELECT account_id, trace, error, headers FROM biometrics_webhookdelivery"
+            " WHERE dedupe_key = 'a'"
+        )
+        assert (account, trace, error) == (text, text, text)
+        found = orjson.loads(stored) if isinstance(stored, str) else stored
+        assert found == headers
 
     def test_a_large_row_is_stored_and_counted_like_a_small_one(self) -> None:
         body = b"x" * (2 * 1024 * 1024)
