@@ -26,7 +26,7 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from auren import celery as _celery  # noqa: E402, F401 - nudges use the configured app
 from auren.safety import verdicts  # noqa: E402
 from auren.uploads import within_limits  # noqa: E402
-from biometrics import tracing  # noqa: E402
+from biometrics import bearings, tracing  # noqa: E402
 from biometrics.handler import PREFIXES, WebhookHandler  # noqa: E402
 from biometrics.intake import runtime as intake  # noqa: E402
 from biometrics.realtime.routing import websocket_urlpatterns  # noqa: E402
@@ -49,7 +49,9 @@ async def application(scope: Mapping[str, Any], receive: Receive, send: Send) ->
     kind = scope["type"]
     if kind == "lifespan":
         await _lifespan(receive, send)
-    elif kind == "websocket":
+        return
+    bearings.arrive(scope["headers"])
+    if kind == "websocket":
         await _watch(scope, receive, send)
     elif scope["path"].startswith(PREFIXES):
         await _webhooks(scope, receive, send)

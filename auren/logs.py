@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from biometrics import bearings
+
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     "message",
     "asctime",
@@ -23,6 +25,9 @@ _LINK = re.compile(r"(/connect/)[^/?\s\"'\\]{20,}")
 class EventFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, event, and the `extra` fields.
 
+    Lines of a request or of work on a delivery also name it: `request_id`, `trace_id`,
+    `delivery`.
+
     The secret part of a connect link is left out, wherever in the line it stands.
     """
 
@@ -33,6 +38,7 @@ class EventFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **bearings.fields(),
         }
         event |= {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
         if record.exc_info:

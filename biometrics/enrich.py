@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from biometrics import bearings
 from biometrics.deliveries import Disposition
 from biometrics.errors import (
     ConfigurationError,
@@ -106,10 +107,14 @@ async def _fetch(
     one: Wanted, *, source: ApiSource, now: Callable[[], datetime]
 ) -> Sequence[ApiResponse] | Missing:
     """Return the documents of one notification, or why there are none."""
+    followed = bearings.working_on(
+        delivery=one.delivery.public_id, traceparent=one.delivery.traceparent
+    )
     try:
-        api = source.api_for(connection=one.connection, adapter=one.adapter)
-        async with asyncio.timeout(FETCH_SECONDS):
-            return await one.adapter.fetch(one.stored, api)
+        with followed:
+            api = source.api_for(connection=one.connection, adapter=one.adapter)
+            async with asyncio.timeout(FETCH_SECONDS):
+                return await one.adapter.fetch(one.stored, api)
     # Whatever it is, an adapter's bug too, it is the fault of this delivery alone.
     except Exception as error:  # noqa: BLE001
         return _explain(one, error, now=now())

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from django.conf import settings
 
-from biometrics import metrics, tracing
+from biometrics import bearings, metrics, tracing
 from biometrics.errors import (
     ConfigurationError,
     MalformedPayloadError,
@@ -34,10 +33,6 @@ from biometrics.vendors.base import (
     VendorAdapter,
 )
 
-# W3C: version ff and ids of zeros alone are invalid, and name nothing.
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 _KEPT_HEADERS = ("content-type", "content-encoding", "user-agent")
 _KEPT_VALUE = 300
 # Looking a metric's labels up takes longer than counting.
@@ -67,10 +62,12 @@ async def admit(
     Raises SignatureError and other WebhookErrors (nothing stored, counted),
     MalformedPayloadError (stored and parked), StoreUnavailableError, ConfigurationError.
     """
-    sent = _traceparent(request)
+    sent = bearings.traceparent_in(request.headers)
     span = tracing.begin("intake", traceparent=sent)
     # The sender's own is kept as it came; consumers may know it.
     kept = sent or span.traceparent
+    if kept and not sent:
+        bearings.begin_trace(kept)
     try:
         admitted = await _admit(
             request, adapter=adapter, runtime=runtime, traceparent=kept
@@ -289,8 +286,3 @@ def _kept(request: InboundRequest, *, adapter: VendorAdapter) -> dict[str, str]:
     return {
         name: value[:_KEPT_VALUE] for name, value in request.headers if name in wanted
     }
-
-
-def _traceparent(request: InboundRequest) -> str:
-    found = [value for name, value in request.headers if name == "traceparent"]
-    return found[0] if len(found) == 1 and _TRACEPARENT.fullmatch(found[0]) else ""

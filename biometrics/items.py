@@ -9,6 +9,7 @@ from datetime import UTC
 from django.conf import settings
 from django.db import DatabaseError
 
+from biometrics import bearings
 from biometrics.connections.changes import Applied
 from biometrics.connections.grants import StoredTokens, stored_of
 from biometrics.connections.people import Directory, Party
@@ -20,7 +21,7 @@ from biometrics.models import VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.normalise import listed
 from biometrics.normalise.revisions import Claim
-from biometrics.normalise.understanding import Understood
+from biometrics.normalise.understanding import Understood, understand
 from biometrics.vendors.base import ApiResponse, StoredDelivery, VendorAdapter
 from biometrics.vendors.registry import get_adapter
 
@@ -66,6 +67,17 @@ class Item:
             and not self.stored.is_listed
             and self.vendor_adapter.announces_payload(self.delivery.event_type)
         )
+
+    def followed(self) -> bearings.following:
+        """Have what is logged meanwhile name this delivery."""
+        return bearings.working_on(
+            delivery=self.delivery.public_id, traceparent=self.delivery.traceparent
+        )
+
+    def read(self) -> Understood:
+        """Return what it says; a fault becomes a parked disposition."""
+        with self.followed():
+            return understand(self.stored, adapter=self.adapter)
 
     def wanted(self, connection: VendorConnection) -> Wanted:
         """Return what enrichment needs to know, and note what it asks with."""

@@ -27,7 +27,6 @@ from biometrics.models import BiometricEvent, HrvAlert, OutboxMessage, WebhookDe
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import MessageStatus
 from biometrics.normalise.content import Statement
-from biometrics.normalise.understanding import understand
 from biometrics.outbox import OutboxError
 from biometrics.publishing import conformity, topics
 from biometrics.publishing.envelope import (
@@ -115,7 +114,7 @@ def _said_today(event: BiometricEvent) -> Statement | None:
             "(RAW_RETENTION_DAYS): retry it or skip it."
         )
         raise OutboxError(message)
-    said = understand(item.stored, adapter=item.adapter)
+    said = item.read()
     if said.disposition.status == DeliveryStatus.PARKED:
         message = f"Its delivery cannot be read today. {said.disposition.error}"
         raise OutboxError(message)

@@ -110,7 +110,8 @@ async def _fetch_all(items: Sequence[Item], *, now: Callable[[], datetime]) -> N
 
         async def one(item: Item) -> None:
             try:
-                item.disposition = await _fetch(item, http=http, now=now)
+                with item.followed():
+                    item.disposition = await _fetch(item, http=http, now=now)
             # Whatever it is, it is the fault of this delivery alone.
             except Exception as error:  # noqa: BLE001
                 message = f"Fetching its payload failed ({type(error).__name__})."

@@ -36,7 +36,6 @@ from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import LeaseStep
 from biometrics.normalise import asking_again
-from biometrics.normalise.understanding import understand
 from biometrics.shards import shard_of
 
 logger = logging.getLogger(__name__)
@@ -218,7 +217,7 @@ class _Run:
             return
         for item in items:
             if item.disposition is None and item.understood is None:
-                item.understood = understand(item.stored, adapter=item.adapter)
+                item.understood = item.read()
         try:
             self._write(items)
         except _NOT_ITS_FAULT:
@@ -238,13 +237,8 @@ class _Run:
             self._carry(items)
         else:
             items[0].park(error)
-            logger.error(
-                "delivery.parked",
-                extra={
-                    "delivery": str(items[0].delivery.public_id),
-                    "error": type(error).__name__,
-                },
-            )
+            with items[0].followed():
+                logger.error("delivery.parked", extra={"error": type(error).__name__})
             self._write(items)
 
     def _write(self, items: Sequence[Item]) -> None:

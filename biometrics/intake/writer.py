@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from biometrics import metrics
+from biometrics import bearings, metrics
+from biometrics.bearings import Bearings
 from biometrics.errors import StoreUnavailableError
 from biometrics.intake.rows import (
     DeliveryRow,
@@ -36,6 +38,7 @@ _IDLE_COUNT_DELAY_S = 2.0
 class _Waiting:
     row: DeliveryRow
     answer: asyncio.Future[bool]
+    bearings: Bearings | None
 
 
 class GroupCommitWriter:
@@ -61,7 +64,10 @@ class GroupCommitWriter:
         self._closing = False
         self._breaker = get_breaker("database")
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._run(), name="intake-writer")
+        # Without the bearings of the request that happens to be the first.
+        self._task = self._loop.create_task(
+            self._run(), name="intake-writer", context=Context()
+        )
 
     async def write(self, row: DeliveryRow) -> bool:
         """Return, once the row is on disk, whether it was new.
@@ -72,7 +78,7 @@ class GroupCommitWriter:
             raise StoreUnavailableError("This process is shutting down.")
         if len(row.body) > LARGE_BODY:
             return await self._write_large(row)
-        waiting = _Waiting(row, self._loop.create_future())
+        waiting = _Waiting(row, self._loop.create_future(), bearings.current())
         self._waiting.append(waiting)
         self._wake.set()
         return await waiting.answer
@@ -142,7 +148,11 @@ class GroupCommitWriter:
             try:
                 fresh = await self._guarded(call)
             except (RowRefusedError, StoreUnavailableError) as error:
-                logger.exception("intake.row_refused")
+                with bearings.following(waiting.bearings):
+                    logger.exception(
+                        "intake.row_refused",
+                        extra={"delivery": str(waiting.row.public_id)},
+                    )
                 self._refuse([waiting], error)
             else:
                 self._answer([waiting], fresh)

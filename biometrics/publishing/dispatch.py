@@ -56,6 +56,7 @@ def refusals(
                 topic=message.topic,
                 code=objection.code,
                 reason=objection.reason,
+                traceparent=str(message.headers.get("traceparent", "")),
             )
     return list(found.values())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from biometrics import outbox
+from biometrics import bearings, outbox
 from biometrics.models import OutboxMessage, ParkedQueue, PublishBatch
 from biometrics.models.outbox import ParkCode
 
@@ -20,13 +20,14 @@ _LATELY = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A message that will never be accepted, and why."""
+    """A message that will never be accepted, and why; `traceparent` is its cause's."""
 
     message_id: int
     subject: UUID
     topic: str
     code: str
     reason: str
+    traceparent: str = ""
 
 
 def refused_alone(*, batch: PublishBatch) -> Refusal | None:
@@ -42,6 +43,7 @@ def refused_alone(*, batch: PublishBatch) -> Refusal | None:
         topic=message.topic,
         code=batch.refused_code or ParkCode.REFUSED,
         reason=batch.refused,
+        traceparent=str(message.headers.get("traceparent", "")),
     )
 
 
@@ -54,15 +56,16 @@ def park(*, refusal: Refusal, now: datetime) -> None:
         reason=refusal.reason,
         now=now,
     )
-    logger.error(
-        "publish.parked",
-        extra={
-            "message_id": refusal.message_id,
-            "topic": refusal.topic,
-            "code": refusal.code,
-            "reason": refusal.reason,
-        },
-    )
+    with bearings.working_on(traceparent=refusal.traceparent):
+        logger.error(
+            "publish.parked",
+            extra={
+                "message_id": refusal.message_id,
+                "topic": refusal.topic,
+                "code": refusal.code,
+                "reason": refusal.reason,
+            },
+        )
     lately = ParkedQueue.objects.filter(since__gte=now - _LATELY).count()
     if lately >= _MANY:
         logger.error("publish.many_parked", extra={"people": lately})

@@ -22,7 +22,6 @@ from biometrics.models import VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.normalise import listed as listing
 from biometrics.normalise import revisions
-from biometrics.normalise.understanding import understand
 from biometrics.recovery import asking
 from biometrics.shards import shard_of
 from biometrics.vendors.base import Listed, Record, VendorAdapter, Window
@@ -117,7 +116,7 @@ def _item(one: Listed, *, connection: VendorConnection, origin: DeliveryOrigin) 
     item = open_item(delivery, documents=None)
     item.connection = connection
     if item.disposition is None:
-        item.understood = understand(item.stored, adapter=item.adapter)
+        item.understood = item.read()
     return item
 
 

@@ -16,7 +16,6 @@ from biometrics.items import Item, open_item
 from biometrics.models import BiometricEvent, WebhookDelivery
 from biometrics.normalise import revisions
 from biometrics.normalise.revisions import Ruling
-from biometrics.normalise.understanding import understand
 from biometrics.publishing.values import record_value
 from biometrics.replay.differences import Difference, differences
 
@@ -120,7 +119,7 @@ def _opened(rows: Sequence[WebhookDelivery]) -> list[Item]:
     for item in items:
         item.connection = known.get(item.account)
         if item.disposition is None and not item.is_to_fetch:
-            item.understood = understand(item.stored, adapter=item.adapter)
+            item.understood = item.read()
     return items
 
 

@@ -130,7 +130,7 @@ class TestDeadWorkers:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr("biometrics.pipeline.understand", killed)
+            patched.setattr("biometrics.items.understand", killed)
             for _ in range(times):
                 with pytest.raises(KeyboardInterrupt):
                     world.run()
