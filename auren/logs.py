@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-import time
+import threading
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -48,24 +49,30 @@ class EventFormatter(logging.Formatter):
 
 
 class RateLimit(logging.Filter):
-    """Let through at most `per_minute` records a minute and say how many were not."""
+    """Let through at most `per_minute` records a minute and say how many were not.
+
+    For one library: whoever shares a limit is silenced by what the others repeat.
+    """
 
     def __init__(self, *, per_minute: int) -> None:
         super().__init__()
         self._per_minute = per_minute
+        # Handlers filter before they lock.
+        self._lock = threading.Lock()
         self._minute = -1
         self._passed = 0
         self._dropped = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the record is written."""
-        minute = int(time.monotonic() // 60)
-        if minute != self._minute:
-            if self._dropped:
-                record.suppressed_before = self._dropped
-            self._minute, self._passed, self._dropped = minute, 0, 0
-        self._passed += 1
-        if self._passed <= self._per_minute:
-            return True
-        self._dropped += 1
-        return False
+        with self._lock:
+            minute = int(monotonic() // 60)
+            if minute != self._minute:
+                if self._dropped:
+                    record.suppressed_before = self._dropped
+                self._minute, self._passed, self._dropped = minute, 0, 0
+            self._passed += 1
+            if self._passed <= self._per_minute:
+                return True
+            self._dropped += 1
+            return False

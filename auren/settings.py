@@ -526,28 +526,33 @@ UNFOLD = {
 }
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+# The client repeats itself thousands of times while a broker is away, the exporter while
+# a collector is. Each has a limit of its own.
+_CHATTY_LIBRARIES = ("kafka", "opentelemetry")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"event": {"()": "auren.logs.EventFormatter"}},
-    "filters": {"chatter": {"()": "auren.logs.RateLimit", "per_minute": 20}},
+    "filters": {
+        name: {"()": "auren.logs.RateLimit", "per_minute": 20}
+        for name in _CHATTY_LIBRARIES
+    },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "event"},
-        "chatty": {
-            "class": "logging.StreamHandler",
-            "formatter": "event",
-            "filters": ["chatter"],
+        **{
+            name: {
+                "class": "logging.StreamHandler",
+                "formatter": "event",
+                "filters": [name],
+            }
+            for name in _CHATTY_LIBRARIES
         },
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # The client repeats itself thousands of times while a broker is away.
-        "kafka": {"handlers": ["chatty"], "level": "WARNING", "propagate": False},
-        # The exporter repeats itself while a collector is away.
-        "opentelemetry": {
-            "handlers": ["chatty"],
-            "level": "WARNING",
-            "propagate": False,
+        **{
+            name: {"handlers": [name], "level": "WARNING", "propagate": False}
+            for name in _CHATTY_LIBRARIES
         },
         "django.request": {"level": "ERROR"},
         # Events like all others. Requests are counted, not logged: their addresses may
