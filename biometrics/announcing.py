@@ -25,7 +25,8 @@ from biometrics.publishing.values import record_value
 class Announcer:
     """Words the messages of a batch by this installation's limits and topics.
 
-    `values` holds, by event id, the whole published value of what was announced.
+    `values` holds, by event id, the whole published value of what was announced,
+    `parts` how many messages carry it.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Announcer:
         for told in evaluation.told:
             self._caused.setdefault(told.cause.event_id, []).append(told)
         self.values: dict[UUID, Mapping[str, object]] = {}
+        self.parts: dict[UUID, int] = {}
 
     def messages(self, items: Iterable[Item], *, judged: Judged) -> list[NewMessage]:
         """Return everything that is to be sent, delivery by delivery."""
@@ -91,6 +93,7 @@ class Announcer:
             traceparent=claim.delivery.traceparent,
         )
         self.values[ruling.event_id] = self._value(ruling, parts)
+        self.parts[ruling.event_id] = len(parts)
         return parts
 
     def _alert(self, told: Told) -> NewMessage:

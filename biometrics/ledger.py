@@ -3,9 +3,9 @@
 Intake writes a counter in the same transaction as the rows that it counts. The rows are
 counted independently here. Received = stored + duplicate + rejected, and stored = the
 sum over the states of the deliveries, for each hour and vendor; every event that says
-something new has a message, and so has every change of an alert. What does not add up is
-lost or invented: the imbalance must be 0. What we fetched ourselves is no intake; the
-records that became known in this way are counted apart.
+something new has as many messages as it was cut into, and every change of an alert has
+one. What does not add up is lost or invented: the imbalance must be 0. What we fetched
+ourselves is no intake; the records that became known in this way are counted apart.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from django.db.models import (
     F,
     OuterRef,
     QuerySet,
+    Subquery,
     Sum,
     TextField,
     Value,
@@ -49,7 +50,7 @@ class Line:
     """One vendor's deliveries and events, of one hour or of several.
 
     `states` counts deliveries by status, `silent_events` the events that say something
-    new and have no message. `recovered` are records that no webhook brought and
+    new and lack a message. `recovered` are records that no webhook brought and
     reconciliation found, `backfilled` those of a history: each counts once, and not at
     all when a webhook had said the same.
     """
@@ -141,10 +142,20 @@ def between(*, since: datetime, until: datetime, vendor: str = "") -> Balance:
 
 def silent_events(*, since: datetime, until: datetime) -> QuerySet[BiometricEvent]:
     """Return the events of a period that say something new and have no message."""
-    events = BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
     # Not by an outer join: PostgreSQL would read every message there is for it.
     told = OutboxMessage.objects.filter(event=OuterRef("pk"))
-    return events.exclude(status=EventStatus.STALE).exclude(Exists(told))
+    return _telling(since=since, until=until).exclude(Exists(told))
+
+
+def partial_events(*, since: datetime, until: datetime) -> QuerySet[Any]:
+    """Return those that have some of their messages, with their number as `told`.
+
+    Apart from the silent ones: together they could not be found by indexes.
+    """
+    messages = OutboxMessage.objects.filter(event=OuterRef("pk")).order_by()
+    told = messages.values("event").annotate(n=Count("pk")).values("n")
+    cut = _telling(since=since, until=until).filter(parts__gt=1)
+    return cut.annotate(told=Subquery(told)).filter(told__lt=F("parts"))
 
 
 def silent_alerts(*, since: datetime, until: datetime) -> QuerySet[HrvAlert]:
@@ -159,6 +170,12 @@ def silent_alerts(*, since: datetime, until: datetime) -> QuerySet[HrvAlert]:
     )
     changed = HrvAlert.objects.filter(updated_at__gte=since, updated_at__lt=until)
     return changed.exclude(Exists(told))
+
+
+def _telling(*, since: datetime, until: datetime) -> QuerySet[BiometricEvent]:
+    """Return the events of a period that consumers are told of."""
+    events = BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
+    return events.exclude(status=EventStatus.STALE)
 
 
 def _messages(*, since: datetime, until: datetime) -> dict[str, int]:
@@ -178,7 +195,10 @@ def _hours(
     *, since: datetime, until: datetime, vendor: str
 ) -> dict[tuple[datetime, str], Line]:
     span = {"since": since, "until": until}
-    queries = [_counted(**span), _found(**span), _silent(**span), _fetched(**span)]
+    queries = [
+        *(_counted(**span), _found(**span), _fetched(**span)),
+        *(_silent(**span), _partial(**span)),
+    ]
     if vendor:
         queries = [query.filter(vendor=vendor) for query in queries]
     # One statement, so one snapshot: counters and rows of a commit are seen together.
@@ -261,11 +281,21 @@ def _silent(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
     )
 
 
+def _partial(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
+    ids = partial_events(since=since, until=until).values("id")
+    return (
+        BiometricEvent.objects.filter(id__in=ids)
+        .values_list(
+            Value("silent"), TruncHour("created_at"), "vendor", Value("in parts")
+        )
+        .annotate(n=Count("id"))
+    )
+
+
 def _fetched(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
     """Count the events that say something new and that no webhook brought, by origin."""
     return (
-        BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
-        .exclude(status=EventStatus.STALE)
+        _telling(since=since, until=until)
         .exclude(delivery__origin=DeliveryOrigin.WEBHOOK)
         .values_list(
             Value("fetched"), TruncHour("created_at"), "vendor", "delivery__origin"

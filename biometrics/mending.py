@@ -221,6 +221,8 @@ def _put_in_place(head: OutboxMessage, made: Sequence[NewMessage]) -> None:
     """
     old = list(_of_same_event(head))
     wanted = _not_published_yet(head, made)
+    if head.event is not None:
+        BiometricEvent.objects.filter(id=head.event.id).update(parts=len(made))
     if len(old) == len(wanted):
         for row, message in zip(old, wanted, strict=True):
             _word(row, message).save()

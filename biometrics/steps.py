@@ -42,7 +42,7 @@ def store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
         now=now,
     )
     messages = announcer.messages(speaking, judged=judged)
-    storing.store(judged, values=announcer.values, now=now)
+    storing.store(judged, values=announcer.values, parts=announcer.parts, now=now)
     evaluation.save(now=now)
     return messages
 

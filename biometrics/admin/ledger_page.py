@@ -110,11 +110,12 @@ def _received(start: datetime) -> dict[str, str]:
 
 
 def _unnamed(request: HttpRequest, balance: Balance) -> Sequence[SafeString | str]:
-    """Return links to what says something new and has no message."""
+    """Return links to what says something new and lacks a message."""
     span = {"since": balance.since, "until": balance.until}
     rows: list[BiometricEvent | HrvAlert] = []
     if request.user.has_perm("biometrics.view_biometricevent"):
-        rows += ledger.silent_events(**span).order_by("created_at")[:_MOST_NAMED]
+        for lacking in (ledger.silent_events(**span), ledger.partial_events(**span)):
+            rows += lacking.order_by("created_at")[:_MOST_NAMED]
     if request.user.has_perm("biometrics.view_hrvalert"):
         rows += ledger.silent_alerts(**span).order_by("updated_at")[:_MOST_NAMED]
     return [link(row) for row in rows]

@@ -60,6 +60,10 @@ class BiometricEvent(models.Model):
     local_date = models.DateField(null=True, blank=True)
     data = models.JSONField(help_text="The record's value as published.")
     problems = models.JSONField(default=list, blank=True)
+    # The default lies in the table for code that does not know the column.
+    parts = models.SmallIntegerField(
+        default=1, db_default=1, help_text="Of how many messages it consists."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

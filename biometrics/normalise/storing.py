@@ -31,6 +31,7 @@ _EVENT_COLUMNS = (
     "local_date",
     "data",
     "problems",
+    "parts",
     "created_at",
 )
 _READING_KEY = ("connection_id", "record_type", "record_id", "metric", "context")
@@ -49,12 +50,16 @@ _READING_COLUMNS = (
 
 
 def store(
-    judged: Judged, *, values: Mapping[UUID, Mapping[str, object]], now: datetime
+    judged: Judged,
+    *,
+    values: Mapping[UUID, Mapping[str, object]],
+    parts: Mapping[UUID, int],
+    now: datetime,
 ) -> None:
     """Write new and stale events, and make the readings those of what stands.
 
-    `values` holds the published value of each new event. Call it in the transaction
-    that holds the subjects' locks.
+    `values` holds the published value of each new event, `parts` of how many messages
+    it consists. Call it in the transaction that holds the subjects' locks.
     """
     superseded = judged.superseded
     # Before the insert: an index allows one standing revision of a record at a time.
@@ -66,7 +71,12 @@ def store(
         BiometricEvent,
         columns=_EVENT_COLUMNS,
         rows=[
-            _event(ruling, data=values.get(ruling.event_id, {}), now=now)
+            _event(
+                ruling,
+                data=values.get(ruling.event_id, {}),
+                parts=parts.get(ruling.event_id, 1),
+                now=now,
+            )
             for ruling in judged.rulings
             if ruling.outcome in {Outcome.NEW, Outcome.STALE}
         ],
@@ -89,7 +99,7 @@ def store(
 
 
 def _event(
-    ruling: Ruling, *, data: Mapping[str, object], now: datetime
+    ruling: Ruling, *, data: Mapping[str, object], parts: int, now: datetime
 ) -> tuple[object, ...]:
     """Return the values of _EVENT_COLUMNS."""
     claim, record = ruling.claim, ruling.claim.statement.record
@@ -115,6 +125,7 @@ def _event(
             {"field": problem.field, "reason": problem.reason}
             for problem in record.problems
         ],
+        parts,
         now,
     )
 

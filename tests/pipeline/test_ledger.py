@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from biometrics import ledger, tasks
 from biometrics.models import (
@@ -96,6 +97,51 @@ def test_an_event_without_a_message_is_seen(world: World) -> None:
     found = balance()
     assert found.lines[0].silent_events == 1
     assert found.imbalance == 1
+
+
+@pytest.fixture
+def in_parts(world: World, settings: Settings) -> list[OutboxMessage]:
+    """Return the messages of an event that has to be cut, beside one that has not."""
+    settings.KAFKA_MAX_EVENT_BYTES = 10_000
+    series = {
+        "metric": "heart_rate",
+        "start": NOW.isoformat(),
+        "interval_s": 60,
+        "values": [60.5 + n % 7 for n in range(5000)],
+    }
+    world.carry(says(record(), record("long", series=[series])))
+    count()
+    parts = list(OutboxMessage.objects.filter(event__record_id="long").order_by("id"))
+    assert len(parts) > 2
+    return parts
+
+
+@pytest.mark.parametrize("lost", [0, 1, -1])
+def test_a_lost_part_of_an_event_is_seen(
+    in_parts: list[OutboxMessage], lost: int
+) -> None:
+    assert balance().imbalance == 0
+    in_parts[lost].delete()
+    found = balance()
+    assert (found.lines[0].silent_events, found.imbalance) == (1, 1)
+    out = StringIO()
+    with pytest.raises(CommandError, match="1 cannot be accounted for"):
+        call_command("ledger", "--since", NOW.isoformat(), stdout=out)
+    event = BiometricEvent.objects.get(record_id="long")
+    told = f"has {len(in_parts) - 1} of {len(in_parts)} messages."
+    assert f"event {event.pk} ({event}) {told}" in out.getvalue()
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_an_event_that_lost_all_its_parts_counts_once() -> None:
+    OutboxMessage.objects.all().delete()
+    assert balance().lines[0].silent_events == 2
+
+
+def test_what_code_of_before_cut_is_not_missed(in_parts: list[OutboxMessage]) -> None:
+    """It did not say into how many; the column's default says one."""
+    BiometricEvent.objects.update(parts=1)
+    assert balance().imbalance == 0
 
 
 def test_an_event_without_a_message_does_not_make_good_for_an_uncounted_row(
@@ -227,7 +273,7 @@ class TestCommand:
             call_command("ledger", "--since", NOW.isoformat(), stdout=out)
         event = BiometricEvent.objects.get()
         assert "08:00 acme: 3 counted as stored, 1 rows found" in out.getvalue()
-        assert f"event {event.pk}" in out.getvalue()
+        assert f"event {event.pk} ({event}) has no message." in out.getvalue()
 
     def test_hours_and_vendors_can_be_chosen(self, world: World) -> None:
         count(NOW - 30 * HOUR)

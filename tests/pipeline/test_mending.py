@@ -165,6 +165,8 @@ class TestTooLarge:
         assert numbers == sorted(numbers)
         ids = [dict(one.headers)["ce_id"] for one in broker.read(TOPIC)]
         assert len(set(ids)) == len(ids)
+        # The ledger misses what is lost of them from now on.
+        assert BiometricEvent.objects.get(record_id="long").parts == len(parts)
 
     @pytest.mark.usefixtures("stuck")
     def test_without_a_lower_limit_it_is_parked_again(

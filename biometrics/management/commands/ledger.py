@@ -73,11 +73,16 @@ class Command(BaseCommand):
                     f"{hour:%Y-%m-%d %H:00} {name}: {line.stored} counted as stored, "
                     f"{rows} rows found."
                 )
-        silent = ledger.silent_events(since=found.since, until=found.until)
-        if vendor:
-            silent = silent.filter(vendor=vendor)
+        span = {"since": found.since, "until": found.until}
+        of_vendor = {"vendor": vendor} if vendor else {}
+        silent = ledger.silent_events(**span).filter(**of_vendor)
         for event in silent.order_by("created_at")[:_MOST_NAMED]:
             self.stdout.write(f"event {event.pk} ({event}) has no message.")
+        partial = ledger.partial_events(**span).filter(**of_vendor)
+        for event in partial.order_by("created_at")[:_MOST_NAMED]:
+            self.stdout.write(
+                f"event {event.pk} ({event}) has {event.told} of {event.parts} messages."
+            )
         if found.silent_alerts:
             self.stdout.write(
                 f"{found.silent_alerts} alerts changed without a message."
