@@ -19,8 +19,8 @@ import orjson
 import psycopg2
 from psycopg2 import errors, extensions
 
+from biometrics import array_literals
 from biometrics.errors import StoreUnavailableError
-from biometrics.intake import literals
 from biometrics.intake.rows import DeliveryRow, RejectedCounts, RowRefusedError
 
 _INSERT = """
@@ -203,16 +203,17 @@ def _values(
     rows: Sequence[DeliveryRow], *, rejected: RejectedCounts, process: str
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
-        name: literals.of_text([getattr(row, name) for row in rows]) for name in _TEXTS
+        name: array_literals.of_text([getattr(row, name) for row in rows])
+        for name in _TEXTS
     }
-    values["public_id"] = literals.of_text([str(row.public_id) for row in rows])
-    values["shard"] = literals.of_integers([row.shard for row in rows])
-    values["body"] = literals.of_bytes([row.body for row in rows])
-    values["headers"] = literals.of_text(
+    values["public_id"] = array_literals.of_text([str(row.public_id) for row in rows])
+    values["shard"] = array_literals.of_plain([row.shard for row in rows])
+    values["body"] = array_literals.of_bytes([row.body for row in rows])
+    values["headers"] = array_literals.of_text(
         [orjson.dumps(dict(row.headers)).decode() for row in rows]
     )
-    values["secret_slot"] = literals.of_integers([row.secret_slot for row in rows])
-    values["received_at"] = literals.of_text(
+    values["secret_slot"] = array_literals.of_plain([row.secret_slot for row in rows])
+    values["received_at"] = array_literals.of_text(
         [row.received_at.isoformat() for row in rows]
     )
     values["process"] = process

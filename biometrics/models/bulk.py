@@ -10,9 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-import psycopg2
 from django.db import connection
-from django.db.models import BinaryField, Field, ForeignKey, JSONField, Model, UUIDField
+from django.db.models import (
+    BinaryField,
+    CharField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Model,
+    TextField,
+)
+
+from biometrics import array_literals
 
 
 def insert(
@@ -123,23 +132,25 @@ def _element_type(field: Field[Any, Any]) -> str:
 
 def _arrays(
     fields: Sequence[Field[Any, Any]], rows: Sequence[Sequence[Any]]
-) -> list[list[Any]]:
+) -> list[str]:
     columns = zip(*rows, strict=True)
     return [
         _array(field, column) for field, column in zip(fields, columns, strict=True)
     ]
 
 
-def _array(field: Field[Any, Any], column: Sequence[Any]) -> list[Any]:
-    """Return a column's values as the driver takes them, by what the field holds."""
+def _array(field: Field[Any, Any], column: Sequence[Any]) -> str:
+    """Return a column's values as PostgreSQL reads them, by what the field holds."""
     target = field.target_field if isinstance(field, ForeignKey) else field
     if isinstance(target, JSONField):
-        return [None if v is None else orjson.dumps(v).decode() for v in column]
-    if isinstance(target, UUIDField):
-        return [None if v is None else str(v) for v in column]
+        return array_literals.of_text(
+            None if v is None else orjson.dumps(v).decode() for v in column
+        )
     if isinstance(target, BinaryField):
-        return [None if v is None else psycopg2.Binary(v) for v in column]
-    return list(column)
+        return array_literals.of_bytes(column)
+    if isinstance(target, (CharField, TextField)):
+        return array_literals.of_text(column)
+    return array_literals.of_plain(column)
 
 
 def _prepared(fields: Sequence[Field[Any, Any]], row: Sequence[Any]) -> list[Any]:
