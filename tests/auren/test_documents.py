@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from biometrics.vendors.base import VendorAdapter
 from tests.auren.test_env_example import documented
 from tests.bench import scale
 
@@ -57,3 +58,10 @@ def test_the_table_of_scaling_is_what_its_figures_give() -> None:
     page = (ROOT / "docs" / "scaling.md").read_text()
     shown = page.split("<!-- begin scale -->")[1].split("<!-- end scale -->")[0]
     assert shown.strip() == scale.table([10_000, 100_000, 1_000_000, 10_000_000])
+
+
+def test_what_an_adapter_may_declare_is_told_to_who_adds_a_vendor() -> None:
+    page = (ROOT / "docs" / "adding-a-vendor.md").read_text()
+    declared = [name for name in VendorAdapter.__annotations__ if name[0] != "_"]
+    assert "payloads" in declared
+    assert [name for name in declared if f"`{name}" not in page] == []
