@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from biometrics import audit
+from biometrics.intake.rows import PAYLOAD, announcement_in, payload_id
 from biometrics.models import (
     AuditEntry,
     BiometricEvent,
@@ -39,8 +40,9 @@ def deliveries_about(
     """Return what came for the person's accounts, and what spoke of them before.
 
     An account that was linked to somebody else since is not theirs any more, but what it
-    brought is: what it said, and what it may have meant to say before that day. By the
-    row's id the public one.
+    brought is: what it said, and what it may have meant to say before that day. What
+    announced a payload of theirs names no account, and is theirs too. By the row's id
+    the public one.
     """
     said = BiometricEvent.objects.filter(subject=subject)
     # One query each: joined by OR they would read the whole table.
@@ -51,7 +53,7 @@ def deliveries_about(
         found |= dict(rows.filter(row_in(columns=("vendor", "account_id"), keys=keys)))
     for account, until in _handed_on(subject):
         found |= dict(rows.filter(**account, received_at__lt=until, events=None))
-    return found
+    return found | _announcements_of(found)
 
 
 def forget_replays(
@@ -111,6 +113,25 @@ def blank_audit(
             # Its id is made of the person and the night.
             entry.target = "alert"
         entry.save(update_fields=["reason", "detail", "target"])
+
+
+def _announcements_of(payloads: Mapping[int, UUID]) -> dict[int, UUID]:
+    """Return what announced these of the deliveries that were fetched from an address.
+
+    A vendor chooses the end of the key of what it pushes, not the id that proves it.
+    """
+    mine = WebhookDelivery.objects.filter(id__in=payloads)
+    keys = mine.filter(dedupe_key__contains=PAYLOAD).values_list(
+        "dedupe_key", flat=True
+    )
+    named = {found for key in keys if (found := announcement_in(key)) is not None}
+    fetched = set(payloads.values())
+    rows = WebhookDelivery.objects.filter(public_id__in=named)
+    return {
+        key: announcement
+        for key, announcement, vendor in rows.values_list("id", "public_id", "vendor")
+        if payload_id(vendor=vendor, announcement=announcement) in fetched
+    }
 
 
 def _handed_on(subject: Subject) -> Iterator[tuple[dict[str, str], datetime]]:

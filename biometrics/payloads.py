@@ -27,7 +27,7 @@ from biometrics.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
-from biometrics.intake.rows import public_id
+from biometrics.intake.rows import payload_id, payload_key
 from biometrics.items import Item
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
@@ -94,8 +94,7 @@ def shown_body(delivery: WebhookDelivery) -> bytes | None:
 
 
 def _public_id(delivery: WebhookDelivery) -> UUID:
-    key = f"payload|{delivery.public_id}"
-    return public_id(vendor=delivery.vendor, dedupe_key=key)
+    return payload_id(vendor=delivery.vendor, announcement=delivery.public_id)
 
 
 def _is_here(item: Item) -> bool:
@@ -180,7 +179,7 @@ def _taken(item: Item, body: bytes) -> Disposition:
         account_id=account,
         reference=envelope.reference or "",
         event_type=envelope.event_type,
-        dedupe_key=f"{account}|payload|{ping.public_id}",
+        dedupe_key=payload_key(account_id=account, announcement=ping.public_id),
         shard=shard_of(ping.vendor, account),
         # Intake counted the announcement; what we fetched is counted apart.
         origin=DeliveryOrigin.RECOVERED,

@@ -12,6 +12,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from biometrics.errors import BiometricsError
 
 _DELIVERIES = uuid5(NAMESPACE_URL, "urn:auren:delivery")
+# What stands between the account and the announcement in the key of a payload.
+PAYLOAD = "|payload|"
 
 
 class RowRefusedError(BiometricsError):
@@ -21,6 +23,25 @@ class RowRefusedError(BiometricsError):
 def public_id(*, vendor: str, dedupe_key: str) -> UUID:
     """Return the id by which everybody knows a delivery: the same key, the same id."""
     return uuid5(_DELIVERIES, f"{vendor}\n{dedupe_key}")
+
+
+def payload_id(*, vendor: str, announcement: UUID) -> UUID:
+    """Return the id of the delivery to which an announcement leads, whosever it is."""
+    return public_id(vendor=vendor, dedupe_key=f"payload|{announcement}")
+
+
+def payload_key(*, account_id: str, announcement: UUID) -> str:
+    """Return the dedupe key of what an announcement leads to."""
+    return f"{account_id}{PAYLOAD}{announcement}"
+
+
+def announcement_in(dedupe_key: str) -> UUID | None:
+    """Return which announcement a payload's key names; the key alone proves nothing."""
+    _, mark, name = dedupe_key.rpartition(PAYLOAD)
+    try:
+        return UUID(name) if mark else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

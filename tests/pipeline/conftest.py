@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pytest_django.fixtures import Settings
 
+from biometrics.connections import downloads
 from biometrics.vendors import registry
 from resilience import registry as circuits
+from tests.pipeline.bucket import Bucket
 from tests.pipeline.vendor_server import VendorServer
 from tests.pipeline.world import World
 
@@ -51,3 +54,13 @@ def fresh_breakers() -> Iterator[None]:
     circuits.clear()
     yield
     circuits.clear()
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """Serve payloads at the address that a ping names, and nowhere else."""
+    server = Bucket(tmp_path)
+    server.start()
+    monkeypatch.setattr(downloads, "connector", server.connector)
+    yield server
+    server.stop()

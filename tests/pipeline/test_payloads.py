@@ -3,159 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from threading import Thread
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from biometrics import deliveries, payloads, stopping
 from biometrics.admin import as_command
 from biometrics.connections import downloads, registry
 from biometrics.models import Reading, WebhookDelivery
 from biometrics.vendors.registry import get_adapter
+from tests.pipeline.bucket import (
+    DAILY,
+    HOST,
+    SECRET,
+    URL,
+    Bucket,
+    payload,
+    ping,
+    run,
+)
 from tests.pipeline.world import World
-from tests.vendors.deliveries import NOW, fixture
-
-HOST = "terra-payload-bucket.s3.eu-west-2.amazonaws.com"
-SECRET = "X-Amz-Signature=0123abcd%2Fef"
-URL = f"https://{HOST}/payloads/1/daily.json?{SECRET}"
-DAILY = fixture("terra", "webhook_daily.json")
+from tests.vendors.deliveries import NOW
 
 pytestmark = pytest.mark.usefixtures("fresh_breakers")
-
-
-class Bucket:
-    """A server of payloads on the loopback, known by the bucket's name alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        self.answer: Callable[[], web.Response] = lambda: web.Response(body=DAILY)
-        self.trusted = _certificate(folder)
-        self._folder = folder
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, daemon=True)
-        self.port = 0
-
-    def start(self) -> None:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10)
-
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def connector(self) -> aiohttp.TCPConnector:
-        context = ssl.create_default_context(cafile=str(self.trusted))
-        return aiohttp.TCPConnector(ssl=context, resolver=_Resolver(self.port))
-
-    async def _serve(self) -> None:
-        async def answer(request: web.Request) -> web.Response:
-            self.asked.append(request.raw_path)
-            return self.answer()
-
-        application = web.Application()
-        application.router.add_get("/{path:.*}", answer)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.trusted, self._folder / "key.pem")
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-
-class _Resolver(AbstractResolver):
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host="127.0.0.1",
-                port=self._port,
-                family=socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-        ]
-
-    async def close(self) -> None:
-        pass
-
-
-def _certificate(folder: Path) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bucket")])
-    today = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName(HOST)])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    form = serialization.Encoding.PEM
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            form,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    (folder / "certificate.pem").write_bytes(built.public_bytes(form))
-    return folder / "certificate.pem"
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    server = Bucket(tmp_path)
-    server.start()
-    monkeypatch.setattr(downloads, "connector", server.connector)
-    yield server
-    server.stop()
-
-
-def ping(world: World, **said: Any) -> WebhookDelivery:
-    world.now = NOW
-    body = {"type": "s3_payload", "status": "success", "url": URL, "expires_in": 300}
-    delivery = world.store({**body, **said}, vendor="terra", account="")
-    delivery.event_type = "s3_payload"
-    delivery.save()
-    return delivery
-
-
-def run(world: World, delivery: WebhookDelivery) -> WebhookDelivery:
-    world.run()
-    world.run()
-    delivery.refresh_from_db()
-    return delivery
-
-
-def payload() -> WebhookDelivery:
-    return WebhookDelivery.objects.exclude(event_type="s3_payload").get()
 
 
 @pytest.mark.parametrize("why", ["stopped", "late"])

@@ -6,7 +6,9 @@ from io import StringIO
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
+from aiohttp import web
 from django.core.management import CommandError, call_command
 
 from biometrics import erasure, linking
@@ -26,6 +28,9 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from biometrics.outbox import OutboxError
+from biometrics.replay.runs import begin
+from biometrics.replay.selection import Selection
+from tests.pipeline.bucket import DAILY, Bucket, ping, run
 from tests.pipeline.world import World, night, record, says, sent, states, value
 
 
@@ -252,6 +257,37 @@ class TestErasing:
         assert VendorConnection.objects.get().subject == grace
         (entry,) = AuditEntry.objects.filter(verb="connection.relink")
         assert (entry.reason, entry.detail) == (ERASED, {"to": str(grace.id)})
+
+    def test_what_announced_a_payload_of_theirs_goes_too(
+        self, world: World, bucket: Bucket, fresh_breakers: None
+    ) -> None:
+        body = orjson.loads(DAILY)
+        announced = {"headers": {"terra-reference": "of-ada"}, "trace": "trace-of-ada"}
+        mine = run(world, ping(world, columns=announced))
+        # Of somebody else: neither a payload of theirs, nor one that only says so.
+        body["user"] = {"user_id": "grace", "provider": "GARMIN"}
+        bucket.answer = lambda: web.Response(body=orjson.dumps(body))
+        other = run(world, ping(world))
+        account = orjson.loads(DAILY)["user"]["user_id"]
+        liar = world.store(
+            says(record()), vendor="terra", account=account, status="parked"
+        )
+        key = f"{account}|payload|{other.public_id}"
+        WebhookDelivery.objects.filter(id=liar.id).update(dedupe_key=key)
+        chosen = Selection(ids=[mine.public_id, other.public_id])
+        replayed = begin(chosen, actor="ops", reason="of Ada", now=world.now)
+        (connection,) = registry.lookup([("terra", account)]).values()
+        assert (
+            erasure.preview(subject_id=connection.subject_id)["Deliveries, emptied"]
+            == 3
+        )
+        assert erase(connection.subject, world).deliveries == 3
+        for row in (mine, other, replayed):
+            row.refresh_from_db()
+        assert (mine.status, mine.body, mine.headers) == ("erased", None, {})
+        assert (mine.trace, mine.dedupe_key) == ("", f"erased:{mine.id}")
+        assert (other.status, other.body is None) == ("processed", False)
+        assert replayed.selection == {"ids": [str(other.public_id)]}
 
     def test_it_needs_a_reason(self, world: World) -> None:
         world.carry(says(record()))
