@@ -44,6 +44,7 @@ def _to_json(balance: Balance) -> dict[str, Any]:
         ],
         "messages": dict(balance.messages),
         "silent_alerts": balance.silent_alerts,
+        "silent_changes": balance.silent_changes,
     }
 
 
@@ -57,4 +58,6 @@ def _from_json(value: dict[str, Any]) -> Balance:
         },
         messages=value["messages"],
         silent_alerts=value["silent_alerts"],
+        # Code of before did not count them.
+        silent_changes=value.get("silent_changes", 0),
     )

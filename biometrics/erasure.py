@@ -29,6 +29,7 @@ from biometrics.models import (
     Reading,
     StaffAlarm,
     Subject,
+    ToldChange,
     VendorConnection,
     WebhookDelivery,
 )
@@ -185,6 +186,7 @@ def _delete_connections(connections: Sequence[VendorConnection]) -> None:
 
 
 def _delete_history(subject_id: UUID) -> int:
+    ToldChange.objects.filter(subject=subject_id).delete()
     HrvAlert.objects.filter(subject_id=subject_id).delete()
     HrvNight.objects.filter(subject_id=subject_id).delete()
     Reading.objects.filter(subject_id=subject_id).delete()

@@ -3,8 +3,8 @@
 Intake writes a counter in the same transaction as the rows that it counts. The rows are
 counted independently here. Received = stored + duplicate + rejected, and stored = the
 sum over the states of the deliveries, for each hour and vendor; every event that says
-something new has as many messages as it was cut into, and every change of an alert has
-one. What does not add up is lost or invented: the imbalance must be 0. What we fetched
+something new has as many messages as it was cut into, and every change of an alert or
+a connection has one. What does not add up is lost or invented: the imbalance must be 0. What we fetched
 ourselves is no intake; the records that became known in this way are counted apart.
 """
 
@@ -19,26 +19,20 @@ from typing import Any
 from django.db import transaction
 from django.db.models import (
     Count,
-    Exists,
     F,
-    OuterRef,
     QuerySet,
-    Subquery,
     Sum,
-    TextField,
     Value,
 )
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, TruncHour
+from django.db.models.functions import TruncHour
 
+from biometrics import untold
 from biometrics.models import (
     BiometricEvent,
-    HrvAlert,
     IntakeCount,
     OutboxMessage,
     WebhookDelivery,
 )
-from biometrics.models.events import EventStatus
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus, IntakeOutcome
 from biometrics.models.outbox import MessageStatus
 
@@ -89,8 +83,8 @@ class Balance:
 
     `hours` holds a line for each hour and vendor: what is lost in one hour must not be
     made good by what is invented in another. `messages` counts by state: published in
-    this period, or waiting now. `silent_alerts` are alerts that changed without a
-    message.
+    this period, or waiting now. `silent_alerts` and `silent_changes` are alerts and
+    connections that changed without a message.
     """
 
     since: datetime
@@ -98,11 +92,13 @@ class Balance:
     hours: Mapping[tuple[datetime, str], Line]
     messages: Mapping[str, int] = field(default_factory=dict)
     silent_alerts: int = 0
+    silent_changes: int = 0
 
     @property
     def imbalance(self) -> int:
         """What cannot be accounted for; 0 or something is wrong."""
-        return sum(line.imbalance for line in self.hours.values()) + self.silent_alerts
+        of_lines = sum(line.imbalance for line in self.hours.values())
+        return of_lines + self.silent_alerts + self.silent_changes
 
     @property
     def total(self) -> Line:
@@ -129,53 +125,18 @@ def balance(*, now: datetime, hours: int) -> Balance:
 
 def between(*, since: datetime, until: datetime, vendor: str = "") -> Balance:
     """Return the ledger from one full hour to another, of one vendor or of all."""
+    span = {"since": since, "until": until}
+    changes = untold.silent_changes(**span)
+    if vendor:
+        changes = changes.filter(vendor=vendor)
     with transaction.atomic():
-        silent = silent_alerts(since=since, until=until)
         return Balance(
-            since=since,
-            until=until,
-            hours=_hours(since=since, until=until, vendor=vendor),
-            messages={} if vendor else _messages(since=since, until=until),
-            silent_alerts=0 if vendor else silent.count(),
+            **span,
+            hours=_hours(**span, vendor=vendor),
+            messages={} if vendor else _messages(**span),
+            silent_alerts=0 if vendor else untold.silent_alerts(**span).count(),
+            silent_changes=changes.count(),
         )
-
-
-def silent_events(*, since: datetime, until: datetime) -> QuerySet[BiometricEvent]:
-    """Return the events of a period that say something new and have no message."""
-    # Not by an outer join: PostgreSQL would read every message there is for it.
-    told = OutboxMessage.objects.filter(event=OuterRef("pk"))
-    return _telling(since=since, until=until).exclude(Exists(told))
-
-
-def partial_events(*, since: datetime, until: datetime) -> QuerySet[Any]:
-    """Return those that have some of their messages, with their number as `told`.
-
-    Apart from the silent ones: together they could not be found by indexes.
-    """
-    messages = OutboxMessage.objects.filter(event=OuterRef("pk")).order_by()
-    told = messages.values("event").annotate(n=Count("pk")).values("n")
-    cut = _telling(since=since, until=until).filter(parts__gt=1)
-    return cut.annotate(told=Subquery(told)).filter(told__lt=F("parts"))
-
-
-def silent_alerts(*, since: datetime, until: datetime) -> QuerySet[HrvAlert]:
-    """Return the alerts that changed in a period without a message about it.
-
-    Earlier messages of the same alert do not count: the last change has one of its own.
-    """
-    told = OutboxMessage.objects.alias(change=KT("headers__revision")).filter(
-        alert=OuterRef("pk"),
-        created_at__gte=since,
-        change=Cast(OuterRef("revision"), TextField()),
-    )
-    changed = HrvAlert.objects.filter(updated_at__gte=since, updated_at__lt=until)
-    return changed.exclude(Exists(told))
-
-
-def _telling(*, since: datetime, until: datetime) -> QuerySet[BiometricEvent]:
-    """Return the events of a period that consumers are told of."""
-    events = BiometricEvent.objects.filter(created_at__gte=since, created_at__lt=until)
-    return events.exclude(status=EventStatus.STALE)
 
 
 def _messages(*, since: datetime, until: datetime) -> dict[str, int]:
@@ -275,14 +236,14 @@ def _found(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
 
 def _silent(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
     return (
-        silent_events(since=since, until=until)
+        untold.silent_events(since=since, until=until)
         .values_list(Value("silent"), TruncHour("created_at"), "vendor", "status")
         .annotate(n=Count("id"))
     )
 
 
 def _partial(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
-    ids = partial_events(since=since, until=until).values("id")
+    ids = untold.partial_events(since=since, until=until).values("id")
     return (
         BiometricEvent.objects.filter(id__in=ids)
         .values_list(
@@ -295,7 +256,7 @@ def _partial(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
 def _fetched(*, since: datetime, until: datetime) -> QuerySet[Any, Any]:
     """Count the events that say something new and that no webhook brought, by origin."""
     return (
-        _telling(since=since, until=until)
+        untold.telling_events(since=since, until=until)
         .exclude(delivery__origin=DeliveryOrigin.WEBHOOK)
         .values_list(
             Value("fetched"), TruncHour("created_at"), "vendor", "delivery__origin"

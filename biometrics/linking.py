@@ -14,7 +14,8 @@ from uuid import uuid4
 from django.db import transaction
 
 from biometrics import audit, nudges, outbox
-from biometrics.connections import invitations, tokens
+from biometrics.connections import changes, invitations, tokens
+from biometrics.connections.changes import Applied
 from biometrics.connections.consent import Consent
 from biometrics.connections.grants import NewTokens
 from biometrics.connections.registry import LinkError, release_linked
@@ -42,17 +43,13 @@ def relink(
         lock_subjects([former, subject.id])
         connection.subject = subject
         connection.save(update_fields=["subject", "updated_at"])
-        told = connection_message(
+        applied = Applied(
             change="relinked",
-            change_id=uuid4(),
             subject=subject.id,
-            vendor=connection.vendor,
-            topic=get_adapter(connection.vendor).topic,
             reason="staff linked the account to another person",
-            time=now,
             former_subject=former,
         )
-        shards = outbox.append(messages=[told], now=now)
+        _tell(applied, vendor=connection.vendor, now=now)
         audit.note(
             actor=actor,
             verb="connection.relink",
@@ -61,7 +58,6 @@ def relink(
             now=now,
             detail={"from": str(former), "to": str(subject.id)},
         )
-        transaction.on_commit(lambda: nudges.nudge_publishing(shards))
     return connection
 
 
@@ -154,14 +150,22 @@ def _announce(
     now: datetime,
 ) -> None:
     lock_subjects([connection.subject_id])
+    applied = Applied(change=change, subject=connection.subject_id, reason=reason)
+    _tell(applied, vendor=connection.vendor, now=now)
+
+
+def _tell(applied: Applied, *, vendor: str, now: datetime) -> None:
+    """Have consumers learn of a change, the person's row locked."""
     told = connection_message(
-        change=change,
+        change=applied.change,
         change_id=uuid4(),
-        subject=connection.subject_id,
-        vendor=connection.vendor,
-        topic=get_adapter(connection.vendor).topic,
-        reason=reason,
+        subject=applied.subject,
+        vendor=vendor,
+        topic=get_adapter(vendor).topic,
+        reason=applied.reason,
         time=now,
+        former_subject=applied.former_subject,
     )
+    changes.note(applied, change_id=told.ce_id, vendor=vendor, now=now)
     shards = outbox.append(messages=[told], now=now)
     transaction.on_commit(lambda: nudges.nudge_publishing(shards))

@@ -20,6 +20,7 @@ from biometrics.messages import NewMessage
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.normalise import revisions, storing
 from biometrics.normalise.revisions import Judged
+from biometrics.publishing.envelope import change_id
 
 
 def store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
@@ -31,7 +32,7 @@ def store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
     directory = people.admit([item.party() for item in speaking])
     for item in speaking:
         item.admit(directory)
-        _apply_changes(item)
+        _apply_changes(item, now=now)
     _mark_lost_grants(items)
     judged = revisions.compare([claim for item in speaking for claim in item.claims()])
     evaluation = evaluate(_said(judged), ruleset=configured_ruleset(), now=now)
@@ -47,13 +48,20 @@ def store(items: Sequence[Item], *, now: datetime) -> list[NewMessage]:
     return messages
 
 
-def _apply_changes(item: Item) -> None:
+def _apply_changes(item: Item, *, now: datetime) -> None:
     if item.disposition is None and item.connection is not None:
         item.applied = changes.apply_all(
             item.understood.changes if item.understood is not None else (),
             connection=item.connection,
             received_at=item.delivery.received_at,
             is_new=item.is_new_connection,
+        )
+    for number, applied in item.applied:
+        changes.note(
+            applied,
+            change_id=change_id(item.delivery.public_id, number),
+            vendor=item.adapter.slug,
+            now=now,
         )
 
 

@@ -106,8 +106,8 @@ def check_ledger(**_: Any) -> None:
     metrics.LEDGER_IMBALANCE.set(imbalance)
     if imbalance:
         text = (
-            f"{imbalance} deliveries, events or alerts of the last 24 hours cannot be "
-            "accounted for. manage.py ledger names the hours and rows."
+            f"{imbalance} deliveries, events, alerts or changes of connections of the "
+            "last 24 hours cannot be accounted for. manage.py ledger names the hours and rows."
         )
         alarms.sound("ledger", text=text, now=now)
     else:

@@ -12,14 +12,21 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from biometrics import balances, ledger
+from biometrics import balances, untold
 from biometrics.admin.base import link, list_link
 from biometrics.board.accounts import accounts
 from biometrics.ledger import Balance, Line
-from biometrics.models import BiometricEvent, HrvAlert, WebhookDelivery
+from biometrics.models import (
+    BiometricEvent,
+    HrvAlert,
+    Subject,
+    ToldChange,
+    WebhookDelivery,
+)
 from biometrics.models.intake import DeliveryOrigin
 
 PERMISSION = "biometrics.view_webhookdelivery"
@@ -114,8 +121,15 @@ def _unnamed(request: HttpRequest, balance: Balance) -> Sequence[SafeString | st
     span = {"since": balance.since, "until": balance.until}
     rows: list[BiometricEvent | HrvAlert] = []
     if request.user.has_perm("biometrics.view_biometricevent"):
-        for lacking in (ledger.silent_events(**span), ledger.partial_events(**span)):
+        for lacking in (untold.silent_events(**span), untold.partial_events(**span)):
             rows += lacking.order_by("created_at")[:_MOST_NAMED]
     if request.user.has_perm("biometrics.view_hrvalert"):
-        rows += ledger.silent_alerts(**span).order_by("updated_at")[:_MOST_NAMED]
-    return [link(row) for row in rows]
+        rows += untold.silent_alerts(**span).order_by("updated_at")[:_MOST_NAMED]
+    changes = untold.silent_changes(**span).order_by("at")[:_MOST_NAMED]
+    return [*map(link, rows), *map(_changed, changes)]
+
+
+def _changed(change: ToldChange) -> SafeString:
+    subject = Subject.objects.filter(id=change.subject).first()
+    what = f"{change.vendor} {change.change}"
+    return format_html("{} of {}", what, link(subject))

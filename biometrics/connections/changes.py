@@ -9,7 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from biometrics.connections.provisioning import make_history_due
-from biometrics.models import VendorConnection
+from biometrics.models import ToldChange, VendorConnection
 from biometrics.models.people import ConnectionStatus, lock_subjects
 from biometrics.vendors.base import ConnectionChange
 
@@ -25,6 +25,20 @@ class Applied:
     subject: UUID
     reason: str
     former_subject: UUID | None = None
+
+
+def note(applied: Applied, *, change_id: UUID, vendor: str, now: datetime) -> None:
+    """Store for the ledger that consumers are told of a change, in the record `change_id`.
+
+    Call it in the transaction that stores the change.
+    """
+    ToldChange.objects.create(
+        ce_id=change_id,
+        subject=applied.subject,
+        vendor=vendor,
+        change=applied.change,
+        at=now,
+    )
 
 
 def apply_all(

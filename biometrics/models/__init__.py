@@ -16,7 +16,12 @@ from biometrics.models.outbox import (
     PublishBatch,
     ShardLease,
 )
-from biometrics.models.people import ErasedAccount, Subject, VendorConnection
+from biometrics.models.people import (
+    ErasedAccount,
+    Subject,
+    ToldChange,
+    VendorConnection,
+)
 from biometrics.models.replay import ReplayRun
 from biometrics.models.secrets import SecretUse
 
@@ -42,6 +47,7 @@ __all__ = [
     "ShardLease",
     "StaffAlarm",
     "Subject",
+    "ToldChange",
     "UsedLink",
     "VendorConnection",
     "VendorSubscription",

@@ -125,6 +125,27 @@ class VendorConnection(models.Model):
         return f"{self.vendor} of {self.subject}"
 
 
+class ToldChange(models.Model):
+    """A change of a connection that consumers are told of by the message `ce_id`.
+
+    Noted for the ledger, which misses the message if it is lost. The person is no
+    foreign key: code that does not know this table must be able to erase them.
+    """
+
+    ce_id = models.UUIDField(primary_key=True, editable=False)
+    subject = models.UUIDField(db_index=True)
+    vendor = models.CharField(max_length=32)
+    change = models.CharField(max_length=12)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        # No page of the console shows it.
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.vendor} {self.change} of {self.subject}"
+
+
 class ErasedAccount(models.Model):
     """A vendor account whose person was erased: nothing may create it again.
 

@@ -21,7 +21,13 @@ from auren.devstack.fakes.grants import Grant
 from auren.devstack.fakes.world import Account, Vendor, World
 from biometrics.connections import consent, invitations, oauth, tokens
 from biometrics.connections.invitations import Invitation
-from biometrics.models import AuditEntry, OutboxMessage, Subject, VendorConnection
+from biometrics.models import (
+    AuditEntry,
+    OutboxMessage,
+    Subject,
+    ToldChange,
+    VendorConnection,
+)
 from tests.connections.vendors import running_fakes
 
 pytestmark = pytest.mark.django_db
@@ -102,9 +108,10 @@ def test_a_consent_becomes_a_grant(
     assert grant is not None
     assert grant.account == account
     assert tokens.decrypt(row.refresh_token or b"") == grant.refresh_token
-    assert [m.event_type for m in OutboxMessage.objects.all()] == [
-        "connection.connected"
-    ]
+    (told,) = OutboxMessage.objects.all()
+    assert told.event_type == "connection.connected"
+    # By this the ledger would miss the message.
+    assert ToldChange.objects.get().ce_id == told.ce_id
     assert AuditEntry.objects.get().verb == "connection.consent"
 
 

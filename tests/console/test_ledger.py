@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
@@ -18,6 +19,7 @@ from biometrics.models import (
     HrvAlert,
     IntakeCount,
     OutboxMessage,
+    ToldChange,
     WebhookDelivery,
 )
 
@@ -122,6 +124,25 @@ def test_what_was_said_without_a_message_is_named(
     ):
         assert reverse(f"admin:biometrics_{model}_change", args=[row.pk]) in page
     assert "2 cannot be accounted for" in page
+
+
+def test_a_lost_part_and_an_untold_change_are_named(
+    admin_client: Client, today: SimpleNamespace
+) -> None:
+    counted(today)
+    BiometricEvent.objects.update(parts=2)
+    ToldChange.objects.create(
+        ce_id=uuid4(),
+        subject=today.subject.pk,
+        vendor="terra",
+        change="revoked",
+        at=today.at,
+    )
+    page = admin_client.get(LEDGER).content.decode()
+    event = BiometricEvent.objects.get()
+    assert reverse("admin:biometrics_biometricevent_change", args=[event.pk]) in page
+    assert "2 cannot be accounted for" in page
+    assert f"terra revoked of {today.subject}" in text_of(admin_client, LEDGER)
 
 
 def test_the_ledger_is_for_those_who_may_see_deliveries(

@@ -11,15 +11,19 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from biometrics import ledger, tasks
+from biometrics import erasure, ledger, linking, tasks
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
     IntakeCount,
     OutboxMessage,
     StaffAlarm,
+    Subject,
+    ToldChange,
+    VendorConnection,
     WebhookDelivery,
 )
+from biometrics.models.people import ConnectionStatus
 from tests.pipeline.test_alerts import ago
 from tests.pipeline.world import NOW, World, night, record, says
 
@@ -186,6 +190,79 @@ def test_the_last_change_of_an_alert_needs_a_message_of_its_own(world: World) ->
     newest = OutboxMessage.objects.filter(topic="biometric-alerts").latest("pk")
     newest.delete()
     assert ledger.balance(now=now, hours=1).silent_alerts == 1
+
+
+class TestConnections:
+    """A change that was stored has its message, whoever made it."""
+
+    @pytest.fixture
+    def told(self, world: World) -> list[OutboxMessage]:
+        """Return the messages of three changes by deliveries, and three by staff."""
+        for name in ("connected", "revoked", "connected"):
+            world.carry({"changes": [{"change": name, "reason": "said so"}]})
+            world.wait(seconds=1)
+        count(n=3)
+        connection = VendorConnection.objects.get()
+        linking.relink(
+            connection_id=connection.id,
+            subject=Subject.objects.create(label="Grace"),
+            actor="ada",
+            reason="it is Grace's ring",
+            now=world.now,
+        )
+        about = {"vendor": "acme", "account_id": connection.account_id}
+        for status in (ConnectionStatus.REVOKED, ConnectionStatus.ACTIVE):
+            with linking.telling(**about, reason="staff did", now=world.now):
+                VendorConnection.objects.update(status=status)
+        messages = list(OutboxMessage.objects.order_by("id"))
+        assert [one.event_type.partition(".")[2] for one in messages] == [
+            *("connected", "revoked", "connected"),
+            *("relinked", "revoked", "connected"),
+        ]
+        return messages
+
+    @pytest.mark.parametrize("lost", range(6))
+    def test_one_without_its_message_is_seen(
+        self, told: list[OutboxMessage], lost: int
+    ) -> None:
+        assert balance().imbalance == 0
+        message = told[lost]
+        OutboxMessage.objects.filter(pk=message.pk).delete()
+        found = balance()
+        assert (found.silent_changes, found.imbalance) == (1, 1)
+        out = StringIO()
+        with pytest.raises(CommandError, match="1 cannot be accounted for"):
+            call_command("ledger", "--since", NOW.isoformat(), stdout=out)
+        change = message.event_type.partition(".")[2]
+        line = f"acme {change} of {message.subject} has no message {message.ce_id}."
+        assert line in out.getvalue()
+
+    def test_it_is_looked_for_in_its_hours_and_at_its_vendor(
+        self, told: list[OutboxMessage]
+    ) -> None:
+        OutboxMessage.objects.all().delete()
+        later = ledger.between(since=NOW + HOUR, until=NOW + 2 * HOUR)
+        assert later.imbalance == 0
+        for vendor, lost in (("acme", len(told)), ("oura", 0)):
+            found = ledger.between(since=NOW, until=NOW + HOUR, vendor=vendor)
+            assert found.silent_changes == lost
+
+    @pytest.mark.usefixtures("told")
+    def test_who_was_erased_is_not_missed(self, world: World) -> None:
+        for subject in list(Subject.objects.all()):
+            erasure.erase_subject(
+                subject_id=subject.id, actor="ada", reason="asked for", now=world.now
+            )
+        assert not ToldChange.objects.exists()
+        assert balance().imbalance == 0
+
+    @pytest.mark.usefixtures("told")
+    def test_whom_code_of_before_erased_is_not_missed(self) -> None:
+        """It does not know where changes are noted."""
+        OutboxMessage.objects.all().delete()
+        VendorConnection.objects.all().delete()
+        Subject.objects.all().delete()
+        assert balance().silent_changes == 0
 
 
 def test_rolled_up_hours_say_the_same(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from biometrics import ledger
+from biometrics import ledger, untold
 from biometrics.management.commands.replay import moment
 from biometrics.vendors.registry import VENDORS
 
@@ -73,20 +73,25 @@ class Command(BaseCommand):
                     f"{hour:%Y-%m-%d %H:00} {name}: {line.stored} counted as stored, "
                     f"{rows} rows found."
                 )
-        span = {"since": found.since, "until": found.until}
-        of_vendor = {"vendor": vendor} if vendor else {}
-        silent = ledger.silent_events(**span).filter(**of_vendor)
-        for event in silent.order_by("created_at")[:_MOST_NAMED]:
-            self.stdout.write(f"event {event.pk} ({event}) has no message.")
-        partial = ledger.partial_events(**span).filter(**of_vendor)
-        for event in partial.order_by("created_at")[:_MOST_NAMED]:
-            self.stdout.write(
-                f"event {event.pk} ({event}) has {event.told} of {event.parts} messages."
-            )
+        self._name_untold(found, {"vendor": vendor} if vendor else {})
         if found.silent_alerts:
             self.stdout.write(
                 f"{found.silent_alerts} alerts changed without a message."
             )
+
+    def _name_untold(self, found: ledger.Balance, of_vendor: dict[str, str]) -> None:
+        span = {"since": found.since, "until": found.until}
+        silent = untold.silent_events(**span).filter(**of_vendor)
+        for event in silent.order_by("created_at")[:_MOST_NAMED]:
+            self.stdout.write(f"event {event.pk} ({event}) has no message.")
+        partial = untold.partial_events(**span).filter(**of_vendor)
+        for event in partial.order_by("created_at")[:_MOST_NAMED]:
+            self.stdout.write(
+                f"event {event.pk} ({event}) has {event.told} of {event.parts} messages."
+            )
+        changes = untold.silent_changes(**span).filter(**of_vendor)
+        for change in changes.order_by("at")[:_MOST_NAMED]:
+            self.stdout.write(f"{change} has no message {change.ce_id}.")
 
 
 def _hour(at: datetime) -> datetime:
