@@ -32,7 +32,7 @@ from biometrics.items import Item
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
 from biometrics.shards import shard_of
-from biometrics.vendors.base import InboundRequest
+from biometrics.vendors.base import Envelope, InboundRequest
 from biometrics.vendors.payloads import PayloadAddress
 from biometrics.vendors.registry import get_adapter
 
@@ -54,7 +54,8 @@ def fetch(items: Sequence[Item], *, now: Callable[[], datetime]) -> None:
 
     Must be called outside of any transaction and event loop.
     """
-    left = [item for item in items if not _is_here(item)]
+    _notice_known(items)
+    left = [item for item in items if item.disposition is None]
     if left:
         asyncio.run(_fetch_all(left, now=now))
 
@@ -62,22 +63,34 @@ def fetch(items: Sequence[Item], *, now: Callable[[], datetime]) -> None:
 def settle(items: Sequence[Item]) -> set[int]:
     """Store what was fetched and strike out addresses; return shards with new work.
 
-    To be called in the transaction that notes the ends of the items.
+    To be called in the transaction that notes the ends of the items. What was parked
+    after its payload had come has none.
     """
-    shards: set[int] = set()
-    for item in items:
-        if item.vendor_adapter is None or not item.is_payload_announced:
-            continue
-        known = WebhookDelivery.objects.filter(public_id=_public_id(item.delivery))
-        if item.payload is not None:
-            WebhookDelivery.objects.bulk_create([item.payload], ignore_conflicts=True)
-            shards.add(item.payload.shard)
-        elif item.disposition == PROCESSED:
-            # Fetched before: to replay the announcement is to replay what it announced.
-            shards |= deliveries.make_due(known.filter(body__isnull=False))
-        if item.disposition is not None and item.disposition.status not in _DUE:
-            body = shown_body(item.delivery)
-            WebhookDelivery.objects.filter(id=item.delivery.id).update(body=body)
+    announced = [
+        item
+        for item in items
+        if item.is_payload_announced and item.disposition is not None
+    ]
+    if not announced:
+        return set()
+    taken = [item for item in announced if item.disposition == PROCESSED]
+    fetched = [item.payload for item in taken if item.payload is not None]
+    WebhookDelivery.objects.bulk_create(fetched, ignore_conflicts=True)
+    shards = {row.shard for row in fetched if row.status in _DUE}
+    # Fetched before: to replay the announcement is to replay what it announced.
+    known = [_public_id(item.delivery) for item in taken if item.payload is None]
+    if known:
+        rows = WebhookDelivery.objects.filter(public_id__in=known, body__isnull=False)
+        shards |= deliveries.make_due(rows)
+    WebhookDelivery.objects.bulk_update(
+        [
+            WebhookDelivery(id=item.delivery.id, body=shown_body(item.delivery))
+            for item in announced
+            if item.disposition is not None and item.disposition.status not in _DUE
+        ],
+        ["body"],
+        batch_size=100,
+    )
     return shards
 
 
@@ -97,11 +110,15 @@ def _public_id(delivery: WebhookDelivery) -> UUID:
     return payload_id(vendor=delivery.vendor, announcement=delivery.public_id)
 
 
-def _is_here(item: Item) -> bool:
-    known = WebhookDelivery.objects.filter(public_id=_public_id(item.delivery))
-    if known.exists():
-        item.disposition = PROCESSED
-    return item.disposition is not None
+def _notice_known(items: Sequence[Item]) -> None:
+    """Note of which of these the payload is here already."""
+    rows = WebhookDelivery.objects.filter(
+        public_id__in=[_public_id(item.delivery) for item in items]
+    )
+    known = set(rows.values_list("public_id", flat=True))
+    for item in items:
+        if _public_id(item.delivery) in known:
+            item.disposition = PROCESSED
 
 
 async def _fetch_all(items: Sequence[Item], *, now: Callable[[], datetime]) -> None:
@@ -145,16 +162,16 @@ async def _fetch(
         except VendorUnavailableError as error:
             return _later(delivery, error, address=address, now=now())
         return _taken(item, body)
-    except (UnreadableDeliveryError, MalformedPayloadError) as error:
+    except UnreadableDeliveryError as error:
         return _parked("unreadable", f"{error}.")
     except VendorRefusedError as error:
         return _parked("payload_refused", str(error))
 
 
 def _taken(item: Item, body: bytes) -> Disposition:
-    """Make the payload a delivery.
+    """Make of the payload the delivery that intake would have made of it.
 
-    Raises MalformedPayloadError, UnreadableDeliveryError.
+    Raises UnreadableDeliveryError.
     """
     ping, adapter = item.delivery, item.adapter
     request = InboundRequest(
@@ -165,20 +182,31 @@ def _taken(item: Item, body: bytes) -> Disposition:
         body=body,
         received_at=item.stored.received_at,
     )
-    envelope = adapter.envelope(request, account_id=None)
-    if envelope.ignored is not None:
-        return Disposition(
-            status=DeliveryStatus.IGNORED, code="ignored", error=envelope.ignored
-        )
+    try:
+        envelope = adapter.envelope(request, account_id=None)
+    except MalformedPayloadError as error:
+        item.payload = _payload(ping, body=body)
+        _set_aside(item.payload, DeliveryStatus.PARKED, "malformed", error.detail)
+        return PROCESSED
     if adapter.announces_payload(envelope.event_type):
         raise UnreadableDeliveryError("announces another payload", field="type")
-    account = envelope.account_id
-    item.payload = WebhookDelivery(
+    item.payload = _payload(ping, body=body, envelope=envelope)
+    if envelope.ignored is not None:
+        why = envelope.ignored
+        _set_aside(item.payload, DeliveryStatus.IGNORED, "ignored", why)
+    return PROCESSED
+
+
+def _payload(
+    ping: WebhookDelivery, *, body: bytes, envelope: Envelope | None = None
+) -> WebhookDelivery:
+    account = "" if envelope is None else envelope.account_id
+    return WebhookDelivery(
         public_id=_public_id(ping),
         vendor=ping.vendor,
         account_id=account,
-        reference=envelope.reference or "",
-        event_type=envelope.event_type,
+        reference="" if envelope is None else envelope.reference or "",
+        event_type="" if envelope is None else envelope.event_type[:80],
         dedupe_key=payload_key(account_id=account, announcement=ping.public_id),
         shard=shard_of(ping.vendor, account),
         # Intake counted the announcement; what we fetched is counted apart.
@@ -189,7 +217,12 @@ def _taken(item: Item, body: bytes) -> Disposition:
         trace=ping.trace,
         received_at=ping.received_at,
     )
-    return PROCESSED
+
+
+def _set_aside(
+    row: WebhookDelivery, status: DeliveryStatus, code: str, error: str
+) -> None:
+    row.status, row.error_code, row.error = status, code, error[:500]
 
 
 def _later(

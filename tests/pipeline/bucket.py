@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
@@ -19,7 +22,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from biometrics import ingest
+from biometrics.errors import MalformedPayloadError
+from biometrics.intake.rows import DeliveryRow
+from biometrics.intake.runtime import IntakeRuntime
 from biometrics.models import WebhookDelivery
+from biometrics.vendors.base import InboundRequest
+from biometrics.vendors.registry import get_adapter
+from tests import signer
+from tests.bridge import SECRETS
 from tests.pipeline.world import World
 from tests.vendors.deliveries import NOW, fixture
 
@@ -143,5 +154,40 @@ def run(world: World, delivery: WebhookDelivery) -> WebhookDelivery:
     return delivery
 
 
-def payload() -> WebhookDelivery:
-    return WebhookDelivery.objects.exclude(event_type="s3_payload").get()
+def payload(*others: WebhookDelivery) -> WebhookDelivery:
+    """Return what an announcement led to: the one delivery that is none of these."""
+    rest = WebhookDelivery.objects.exclude(event_type="s3_payload")
+    return rest.exclude(id__in=[one.id for one in others]).get()
+
+
+class _Writer:
+    """Takes rows as the writer of intake does, into Django's own connection."""
+
+    def __init__(self) -> None:
+        self.rows: list[DeliveryRow] = []
+
+    async def write(self, row: DeliveryRow) -> bool:
+        self.rows.append(row)
+        return True
+
+
+def push(body: bytes) -> WebhookDelivery:
+    """Take a body in as Terra's webhook does."""
+    proof = signer.headers("terra", secret=SECRETS["terra"], body=body, at=NOW)
+    request = InboundRequest(
+        method="POST",
+        path="/webhooks/terra",
+        headers=list(proof.items()),
+        query={},
+        body=body,
+        received_at=NOW,
+    )
+    writer = _Writer()
+    runtime = cast("IntakeRuntime", SimpleNamespace(writer=writer))
+    with contextlib.suppress(MalformedPayloadError):
+        asyncio.run(
+            ingest.admit(request, adapter=get_adapter("terra"), runtime=runtime)
+        )
+    (row,) = writer.rows
+    named = {field.name: getattr(row, field.name) for field in fields(row)}
+    return WebhookDelivery.objects.create(**named)

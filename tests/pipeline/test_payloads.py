@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +12,16 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from biometrics import deliveries, payloads, stopping
+from biometrics import deliveries, payloads, pipeline, stopping
 from biometrics.admin import as_command
 from biometrics.connections import downloads, registry
 from biometrics.models import Reading, WebhookDelivery
+from biometrics.vendors.base import Envelope
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.terra.adapter import Terra
 from tests.pipeline.bucket import (
     DAILY,
     HOST,
@@ -25,6 +30,7 @@ from tests.pipeline.bucket import (
     Bucket,
     payload,
     ping,
+    push,
     run,
 )
 from tests.pipeline.world import World
@@ -141,11 +147,9 @@ def test_a_bucket_that_is_away_is_asked_again_before_the_address_runs_out(
     [
         (lambda: web.Response(status=403), "payload_refused"),
         (lambda: web.Response(status=404), "payload_refused"),
-        (lambda: web.Response(body=b"<html>"), "unreadable"),
-        (lambda: web.Response(body=b'{"type":"daily","data":[]}'), "unreadable"),
         (lambda: web.Response(body=b'{"type":"s3_payload"}'), "unreadable"),
     ],
-    ids=["forbidden", "gone", "no JSON", "of nobody", "another"],
+    ids=["forbidden", "gone", "another"],
 )
 def test_what_is_no_payload_is_parked(
     world: World, bucket: Bucket, answer: Callable[[], web.Response], code: str
@@ -155,6 +159,108 @@ def test_what_is_no_payload_is_parked(
     assert (delivery.status, delivery.error_code) == ("parked", code)
     assert SECRET not in delivery.error
     assert WebhookDelivery.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DAILY,
+        b"<html>",
+        b'{"type":"daily","data":[]}',
+        b'{"type":"processing","user":{"user_id":"u1"}}',
+        b'{"type":"daily","user":{"user_id":"u1"},"data":"none"}',
+    ],
+    ids=["of a stranger", "no JSON", "of nobody", "without data", "unusable"],
+)
+def test_what_is_fetched_ends_as_if_it_had_been_pushed(
+    world: World, bucket: Bucket, settings: Any, body: bytes
+) -> None:
+    settings.AUTO_PROVISION_SUBJECTS = False
+    pushed = push(body)
+    bucket.answer = lambda: web.Response(body=body)
+    assert run(world, ping(world)).status == "processed"
+    found = payload(pushed)
+    pushed.refresh_from_db()
+    for name in (
+        *("account_id", "reference", "event_type", "shard"),
+        *("status", "error_code", "error", "next_attempt_at"),
+    ):
+        assert getattr(found, name) == getattr(pushed, name), name
+    assert found.status in {"unlinked", "parked", "ignored"}
+    assert bytes(found.body or b"") == body
+
+
+def test_the_payload_of_a_stranger_waits_and_goes_on_once_it_is_linked(
+    world: World, bucket: Bucket, settings: Any
+) -> None:
+    settings.AUTO_PROVISION_SUBJECTS = False
+    delivery = run(world, ping(world))
+    # Asked for again before anybody knew whose it is.
+    deliveries.make_due(WebhookDelivery.objects.filter(id=delivery.id))
+    assert run(world, delivery).status == "processed"
+    assert payload().status == "unlinked"
+    account = payload().account_id
+    registry.add_connection(vendor="terra", account_id=account, label="Ada")
+    world.run()
+    assert payload().status == "processed"
+    readings = Reading.objects.count()
+    assert readings
+    world.wait(days=1)
+    deliveries.make_due(WebhookDelivery.objects.filter(id=delivery.id))
+    assert run(world, delivery).status == "processed"
+    assert payload().processed_at == world.now
+    assert Reading.objects.count() == readings
+    assert len(bucket.asked) == 1
+
+
+def test_workers_are_told_of_what_was_fetched_and_of_nothing_else(
+    world: World, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("biometrics.nudges.nudge_processing", told.extend)
+    delivery = ping(world)
+    for _ in range(2):
+        # The first time it is fetched, the second time it is here.
+        deliveries.make_due(WebhookDelivery.objects.filter(id=delivery.id))
+        pipeline.process_shard(shard=delivery.shard, now=world.clock, budget_s=0)
+        assert told == [payload().shard]
+        run(world, delivery)
+        told.clear()
+    bucket.answer = lambda: web.Response(body=b"<html>")
+    first = payload()
+    run(world, ping(world))
+    assert payload(first).error_code == "malformed"
+    assert told == []
+
+
+def test_what_the_database_refuses_of_a_payload_parks_its_announcement_alone(
+    world: World, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Terra.envelope
+
+    def envelope(*given: Any, **named: Any) -> Envelope:
+        return replace(real(*given, **named), reference="\ud800")
+
+    monkeypatch.setattr(Terra, "envelope", envelope)
+    delivery = run(world, ping(world))
+    assert (delivery.status, delivery.error_code) == ("parked", "not_stored")
+    assert WebhookDelivery.objects.count() == 1
+
+
+def test_a_batch_of_announcements_asks_the_database_no_more_than_one(
+    world: World, bucket: Bucket
+) -> None:
+    # Its leases and its person are made by the first.
+    run(world, ping(world))
+    asked = []
+    for count in (1, payloads.AT_ONCE):
+        rows = [ping(world) for _ in range(count)]
+        with CaptureQueriesContext(connection) as queries:
+            pipeline.process_shard(shard=rows[0].shard, now=world.clock, budget_s=0)
+        asked.append(len(queries))
+        world.run()
+    assert WebhookDelivery.objects.filter(status="processed").count() == 12
+    assert asked[0] == asked[1]
 
 
 def test_no_redirect_is_followed(world: World, bucket: Bucket) -> None:
