@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from biometrics import bearings
 from biometrics.deliveries import Disposition
 from biometrics.errors import (
@@ -115,7 +117,10 @@ async def _fetch(
             api = source.api_for(connection=one.connection, adapter=one.adapter)
             async with asyncio.timeout(FETCH_SECONDS):
                 return await one.adapter.fetch(one.stored, api)
-    # Whatever it is, an adapter's bug too, it is the fault of this delivery alone.
+    # The task's time is up, which is nobody's fault.
+    except SoftTimeLimitExceeded:
+        raise
+    # Whatever else it is, an adapter's bug too, it is the fault of this delivery alone.
     except Exception as error:  # noqa: BLE001
         return _explain(one, error, now=now())
 

@@ -250,8 +250,8 @@ def _hopeless(item: Item) -> Disposition | None:
         return _parked("body_gone", message)
     if delivery.unfinished >= KILLS_TO_PARK:
         message = (
-            f"The worker died {delivery.unfinished} times while at it. Look at the"
-            " workers' logs and memory before you replay it."
+            f"The worker died {delivery.unfinished} times while at it, or ran out of time."
+            " Look at the workers' logs and memory before you replay it."
         )
         return _parked("worker_killed", message)
     return None

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import aiohttp
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
 from biometrics import deliveries
@@ -128,7 +129,10 @@ async def _fetch_all(items: Sequence[Item], *, now: Callable[[], datetime]) -> N
             try:
                 with item.followed():
                     item.disposition = await _fetch(item, http=http, now=now)
-            # Whatever it is, it is the fault of this delivery alone.
+            # The task's time is up, which is nobody's fault.
+            except SoftTimeLimitExceeded:
+                raise
+            # Whatever else it is, it is the fault of this delivery alone.
             except Exception as error:  # noqa: BLE001
                 message = f"Fetching its payload failed ({type(error).__name__})."
                 item.disposition = _parked("adapter_failed", message)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
 from biometrics import (
@@ -74,7 +75,8 @@ def process_shard(
     What comes in meanwhile is left to the next turn, which `more_due` asks for: a turn
     costs the same for one delivery as for a hundred. Does nothing while another holder
     works on the shard. Raises OperationalError or InterfaceError while the database is
-    away; what was not committed is done again.
+    away, and SoftTimeLimitExceeded when Celery ends the task; what was not committed is
+    done again, after the latter one by one: one of them takes too long.
     """
     run, started = _Run(shard=shard, now=now), now()
     try:
@@ -220,7 +222,7 @@ class _Run:
                 item.understood = item.read()
         try:
             self._write(items)
-        except _NOT_ITS_FAULT:
+        except (*_NOT_ITS_FAULT, SoftTimeLimitExceeded):
             raise
         # Whatever a row does to us, it must not keep the others waiting.
         except Exception as error:  # noqa: BLE001

@@ -78,7 +78,7 @@ _DELIVERIES: Final[Mapping[str, Reason]] = {
     ),
     "worker_killed": Reason(
         title="Kills its worker",
-        why="The worker died three times while at it.",
+        why="The worker died three times while at it, or ran out of time.",
         next_step="Look at the size of the body and the worker's memory, then try one.",
     ),
     "payload_expired": Reason(

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from biometrics.deliveries import PROCESSED, Disposition
 from biometrics.errors import UnreadableDeliveryError
 from biometrics.models.intake import DeliveryStatus
@@ -44,6 +46,9 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
             "unreadable",
             f"{error}. Mend the sender or the {stored.vendor} mapping, then replay it.",
         )
+    # The task's time is up, which is nobody's fault.
+    except SoftTimeLimitExceeded:
+        raise
     # An adapter's bug parks the delivery that shows it, not everybody else's. The text
     # of such an error may hold a value, so only its type is told.
     except Exception as error:  # noqa: BLE001

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import orjson
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from pytest_django.fixtures import Settings
 
 from biometrics.models import (
@@ -17,6 +18,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
+from tests.pipeline.acme import AcmeNotify
 from tests.pipeline.notified import DOCUMENT, connect, notify, run
 from tests.pipeline.vendor_server import Planned, VendorServer
 from tests.pipeline.world import World, record, says, sent, states, value
@@ -61,6 +63,27 @@ class TestDocuments:
         assert elapsed < 3
         ids = [value(message)["record"]["id"] for message in sent()]
         assert ids == [f"r{n}" for n in range(30)]
+
+    def test_a_task_whose_time_is_up_parks_nobody(
+        self,
+        world: World,
+        vendor_server: VendorServer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        connect(world)
+        vendor_server.says("/doc/1", DOCUMENT)
+        notify(world)
+
+        async def up(*_: object) -> None:
+            raise SoftTimeLimitExceeded
+
+        with monkeypatch.context() as patched:
+            patched.setattr(AcmeNotify, "fetch", up)
+            with pytest.raises(SoftTimeLimitExceeded):
+                world.run()
+        assert states() == {"pending": 1}
+        world.run()
+        assert states() == {"processed": 1}
 
     def test_a_missing_document_is_the_adapters_to_judge(
         self, world: World, vendor_server: VendorServer

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import pkgutil
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 
 from biometrics import deliveries, leases
@@ -170,6 +173,60 @@ class TestDeadWorkers:
             ends = {d.id: deliveries.PROCESSED for d in batch}
             deliveries.finish(deliveries=batch, dispositions=ends, now=world.now)
         assert batches == [1, 1, 1, 1]
+
+
+class TestTimeLimit:
+    """Celery raises in whatever runs when a task's time is up: nobody's fault."""
+
+    def stop_in(
+        self, monkeypatch: pytest.MonkeyPatch, place: str, world: World
+    ) -> None:
+        real, times = pkgutil.resolve_name(place), itertools.count()
+
+        def up(*given: Any, **named: Any) -> Any:
+            # Once, as Celery does.
+            if next(times) == 0:
+                raise SoftTimeLimitExceeded
+            return real(*given, **named)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(place, up)
+            with pytest.raises(SoftTimeLimitExceeded):
+                world.run()
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            "tests.pipeline.acme.Acme.understand",
+            "biometrics.steps.store",
+            "biometrics.deliveries.finish",
+        ],
+    )
+    def test_it_parks_nobody(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        rows = [world.store(says(record(f"r{n}"))) for n in range(3)]
+        self.stop_in(monkeypatch, place, world)
+        assert states() == {"pending": 3}
+        # The lease was given back, and each is worked on alone: one of them is slow.
+        assert {row.until <= world.now for row in ShardLease.objects.all()} == {True}
+        begun = deliveries.begin(
+            shard=rows[0].shard, now=world.now, max_rows=500, max_bytes=10**6
+        )
+        assert begun.deliveries == rows[:1]
+        world.run()
+        assert states() == {"processed": 3}
+
+    def test_what_takes_too_long_again_and_again_is_parked(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        delivery = world.store(says(record()))
+        for _ in range(3):
+            self.stop_in(monkeypatch, "tests.pipeline.acme.Acme.understand", world)
+        world.run()
+        delivery.refresh_from_db()
+        assert (delivery.status, delivery.error_code) == ("parked", "worker_killed")
+        assert "out of time" in delivery.error
 
 
 class TestLeases:

@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -245,6 +246,25 @@ def test_what_the_database_refuses_of_a_payload_parks_its_announcement_alone(
     delivery = run(world, ping(world))
     assert (delivery.status, delivery.error_code) == ("parked", "not_stored")
     assert WebhookDelivery.objects.count() == 1
+
+
+def test_a_task_whose_time_is_up_parks_no_announcement(
+    world: World, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [ping(world), ping(world)]
+
+    def up(*_: object, **__: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Terra, "envelope", up)
+        with pytest.raises(SoftTimeLimitExceeded):
+            world.run()
+    for row in rows:
+        row.refresh_from_db()
+        assert row.status == "pending"
+        assert SECRET.encode() in bytes(row.body or b"")
+    assert [run(world, row).status for row in rows] == ["processed"] * 2
 
 
 def test_a_batch_of_announcements_asks_the_database_no_more_than_one(
