@@ -20,9 +20,9 @@ from biometrics.errors import (
     SignatureError,
     WebhookError,
 )
+from biometrics.intake.large import LARGE_BODY
 from biometrics.intake.rows import DeliveryRow
 from biometrics.intake.runtime import IntakeRuntime
-from biometrics.intake.writer import LARGE_BODY
 from biometrics.shards import shard_of
 from biometrics.vendors.base import (
     Credentials,

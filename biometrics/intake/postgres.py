@@ -3,14 +3,12 @@
 psycopg2's asynchronous mode needs no thread: measured against a writer thread it took a
 quarter more requests a second. Bodies above the large limit go through a second
 connection in a thread, so that the loop never escapes megabytes, and are copied in
-pieces: as part of a statement one would be held ten times over.
+pieces.
 """
 
 from __future__ import annotations
 
 import asyncio
-import binascii
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +19,7 @@ from psycopg2 import errors, extensions
 
 from biometrics import array_literals
 from biometrics.errors import StoreUnavailableError
+from biometrics.intake import large
 from biometrics.intake.rows import DeliveryRow, RejectedCounts, RowRefusedError
 
 _INSERT = """
@@ -68,16 +67,7 @@ WITH input AS (
 )
 SELECT public_id::text FROM fresh
 """
-# Of this session alone, and empty after each transaction.
-_LARGE_TABLE = """
-CREATE TEMPORARY TABLE IF NOT EXISTS auren_large_body (body bytea)
-ON COMMIT DELETE ROWS
-"""
-_LARGE_COPY = "COPY auren_large_body FROM STDIN"
-_INSERT_LARGE = _INSERT.replace(
-    "%(body)s::bytea[]", "ARRAY(SELECT body FROM auren_large_body)"
-)
-_PIECE = 256 * 1024
+_INSERT_LARGE = _INSERT.replace("%(body)s::bytea[]", f"ARRAY[{large.BODY}]")
 _ACCOUNT = """
 SELECT account_id FROM biometrics_vendorconnection
 WHERE personal_token_sha256 = %(sha256)s AND status <> 'revoked'
@@ -187,8 +177,7 @@ class PostgresIntakeStore:
                 self._large = psycopg2.connect(**self._parameters)
             # One transaction: committed at its end, before anybody is answered.
             with self._large, self._large.cursor() as cursor:
-                cursor.execute(_LARGE_TABLE)
-                cursor.copy_expert(_LARGE_COPY, _HexLine(row.body), size=2 * _PIECE)
+                large.copy(cursor, row.body)
                 cursor.execute(_INSERT_LARGE, values)
                 return bool(cursor.fetchall())
         except (errors.DataError, errors.IntegrityError, ValueError) as error:
@@ -222,30 +211,6 @@ def _values(
     values["rejected_n"] = list(rejected.values())
     values["rejected_rows"] = len(rejected)
     return values
-
-
-class _HexLine(io.BufferedIOBase):
-    """A body as the one line of a COPY, read piece by piece."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self._body = memoryview(body)
-        self._at = 0
-        self._started = self._ended = False
-
-    def read(self, size: int | None = None, /) -> bytes:
-        """Return about `size` bytes; nothing at the end."""
-        if not self._started:
-            self._started = True
-            return rb"\\x"
-        piece = self._body[self._at : self._at + max((size or 0) // 2, 1)]
-        self._at += len(piece)
-        if piece:
-            return binascii.hexlify(piece)
-        if not self._ended:
-            self._ended = True
-            return b"\n"
-        return b""
 
 
 def _fresh(rows: Sequence[DeliveryRow], stored: set[str]) -> list[bool]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from biometrics import bearings, metrics
 from biometrics.bearings import Bearings
 from biometrics.errors import StoreUnavailableError
+from biometrics.intake.large import LARGE_BODY
 from biometrics.intake.rows import (
     DeliveryRow,
     IntakeStore,
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_ROWS = 500
 _MAX_BYTES = 8 * 1024 * 1024
-LARGE_BODY = 1024 * 1024
 # Counts of refused requests wait for the next batch; without one they go alone.
 _IDLE_COUNT_DELAY_S = 2.0
 
