@@ -50,6 +50,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "waiting": {
+        "task": "biometrics.count_waiting",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "rates": {
         "task": "biometrics.count_hrv_rates",
         "schedule": 60.0,

@@ -173,6 +173,7 @@ CELERY_TASK_ROUTES = {
     "biometrics.retain": {"queue": "auren-slow"},
     "biometrics.sync_subscriptions": {"queue": "auren-slow"},
     "biometrics.count_secrets": {"queue": "auren-slow"},
+    "biometrics.count_waiting": {"queue": "auren-slow"},
     "biometrics.watch_streams": {"queue": "auren-slow"},
     "biometrics.notify": {"queue": "auren-slow"},
 }

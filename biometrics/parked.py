@@ -1,99 +1,15 @@
-"""What is parked, by reason, and what staff may do with deliveries among it."""
+"""What staff may do with deliveries that are parked; `parked_groups` tells of all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max, Min, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet
 
-from biometrics import audit, deliveries, nudges, reasons
-from biometrics.models import OutboxMessage, ParkedQueue, WebhookDelivery
+from biometrics import audit, deliveries, nudges
+from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
-from biometrics.models.outbox import MessageStatus
-from biometrics.reasons import Reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """What is parked for one reason: deliveries of a vendor, or people's messages.
-
-    `count` is deliveries or people, `messages` what waits with the latter. `readable`
-    are the deliveries whose bytes are still there. `oldest` is the one to try first.
-    """
-
-    code: str
-    reason: Reason
-    count: int
-    first_at: datetime
-    last_at: datetime
-    oldest: Any
-    vendor: str = ""
-    readable: int = 0
-    messages: int = 0
-
-
-def delivery_groups() -> list[Group]:
-    """Return the parked deliveries by vendor and reason, the most first."""
-    found = (
-        parked_deliveries()
-        .values("vendor", "error_code")
-        .annotate(
-            n=Count("id"),
-            readable=Count("body"),
-            first_at=Min("received_at"),
-            last_at=Max("received_at"),
-            # One that can be tried, where there is one.
-            oldest=Coalesce(Min("id", filter=Q(body__isnull=False)), Min("id")),
-        )
-        .order_by("-n", "vendor", "error_code")
-    )
-    rows = list(found)
-    oldest = WebhookDelivery.objects.defer("body").in_bulk(
-        [row["oldest"] for row in rows]
-    )
-    return [
-        Group(
-            code=row["error_code"],
-            reason=reasons.of_delivery(row["error_code"]),
-            count=row["n"],
-            first_at=row["first_at"],
-            last_at=row["last_at"],
-            oldest=oldest[row["oldest"]],
-            vendor=row["vendor"],
-            readable=row["readable"],
-        )
-        for row in rows
-        if row["oldest"] in oldest
-    ]
-
-
-def queue_groups() -> list[Group]:
-    """Return the people whose messages are parked, by reason, the most first."""
-    rows = list(
-        ParkedQueue.objects.values("code")
-        .annotate(
-            n=Count("id"), first_at=Min("since"), last_at=Max("since"), oldest=Min("id")
-        )
-        .order_by("-n", "code")
-    )
-    oldest = ParkedQueue.objects.in_bulk([row["oldest"] for row in rows])
-    return [
-        Group(
-            code=row["code"],
-            reason=reasons.of_queue(row["code"]),
-            count=row["n"],
-            first_at=row["first_at"],
-            last_at=row["last_at"],
-            oldest=oldest[row["oldest"]],
-            messages=_waiting_with(row["code"]),
-        )
-        for row in rows
-        if row["oldest"] in oldest
-    ]
 
 
 def parked_deliveries(
@@ -158,10 +74,3 @@ def skip_deliveries(
             detail={"parked_because": codes, **audit.named("deliveries", ids)},
         )
     return len(ids)
-
-
-def _waiting_with(code: str) -> int:
-    people = ParkedQueue.objects.filter(code=code).values("subject")
-    return OutboxMessage.objects.filter(
-        status=MessageStatus.PARKED, subject__in=people
-    ).count()

@@ -1,31 +1,34 @@
 """Reading for those who watch: health, metrics, admin. Never part of the flow.
 
-Everything here stays on partial indexes, so it costs the same with a year of history.
+Everything here stays on partial indexes, so it costs the same with a year of history;
+what a page shows costs the same with millions of rows waiting, too (see `waiting`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, F, Min, Q, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMinute
 
+from biometrics import waiting
 from biometrics.models import (
     HrvAlert,
     IntakeCount,
     OutboxMessage,
+    PublishBatch,
     ReplayRun,
     ShardLease,
     StaffAlarm,
     WebhookDelivery,
 )
-from biometrics.models.hrv import AlertStatus
+from biometrics.models.hrv import AlertStatus, Severity
 from biometrics.models.intake import DUE_DELIVERY, DeliveryOrigin, DeliveryStatus
-from biometrics.models.outbox import LeaseStep, MessageStatus
+from biometrics.models.outbox import BatchState, LeaseStep, MessageStatus, Priority
 from biometrics.models.replay import ReplayState
+from biometrics.waiting import Number
 from resilience.wording import age as in_one_unit
 
 # Runs go one after the other; who looks at an older one looks again.
@@ -35,63 +38,41 @@ _DELIVERY_STATES = ("pending", "retrying", "unlinked", "parked")
 _MESSAGE_STATES = ("pending", "in_batch", "parked")
 # The delay is told of so many records at most, of this time, and is so old at most.
 _TIMED = 500
+_TIMED_AMONG = 2_000
 _TIMED_SINCE = timedelta(hours=1)
 _TIMED_KEPT_S = 5
 _TIMED_KEY = "webhook-to-kafka"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queues:
-    """How many rows wait by (queue, status), and how old the oldest due one is.
+def depths() -> dict[tuple[str, str], int]:
+    """Count what waits by (queue, status), to the last row: for beat, not for a page."""
+    found = {("deliveries", status): 0 for status in _DELIVERY_STATES}
+    found |= {("messages", status): 0 for status in _MESSAGE_STATES}
+    deliveries = WebhookDelivery.objects.filter(
+        DUE_DELIVERY
+        | Q(status=DeliveryStatus.UNLINKED)
+        | Q(status=DeliveryStatus.PARKED)
+    )
+    messages = OutboxMessage.objects.filter(status__in=_MESSAGE_STATES)
+    for queue, rows in (("deliveries", deliveries), ("messages", messages)):
+        counted = rows.values_list("status").annotate(n=Count("id"))
+        found |= {(queue, status): n for status, n in counted.order_by()}
+    return found
 
-    `oldest` is None for a queue in which nothing is due; a delivery that waits for its
-    next attempt is not due before that time.
+
+def oldest(*, now: datetime) -> dict[str, timedelta | None]:
+    """Return how old the oldest row of each queue is that could be worked on now.
+
+    None for a queue in which nothing is due; a delivery that waits for its next attempt
+    is not due before that time.
     """
-
-    depths: Mapping[tuple[str, str], int]
-    oldest: Mapping[str, timedelta | None]
-
-
-def queues(*, now: datetime) -> Queues:
-    """Count what waits, by one query for each of the two queues."""
-    is_due = DUE_DELIVERY & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
-    deliveries = (
-        WebhookDelivery.objects.filter(
-            DUE_DELIVERY
-            | Q(status=DeliveryStatus.UNLINKED)
-            | Q(status=DeliveryStatus.PARKED)
-        )
-        .values_list("status")
-        .annotate(n=Count("id"), oldest=Min("received_at", filter=is_due))
-    )
-    messages = (
-        OutboxMessage.objects.filter(
-            status__in=[
-                MessageStatus.PENDING,
-                MessageStatus.IN_BATCH,
-                MessageStatus.PARKED,
-            ]
-        )
-        .values_list("status")
-        .annotate(n=Count("id"), oldest=Min("created_at", filter=_WAITING_MESSAGE))
-    )
-    depths = {("deliveries", status): 0 for status in _DELIVERY_STATES}
-    depths |= {("messages", status): 0 for status in _MESSAGE_STATES}
-    oldest: dict[str, timedelta | None] = {}
-    for queue, rows in (("deliveries", list(deliveries)), ("messages", list(messages))):
-        depths |= {(queue, status): n for status, n, _ in rows}
-        first = min((at for _, _, at in rows if at is not None), default=None)
-        oldest[queue] = None if first is None else now - first
-    return Queues(depths=depths, oldest=oldest)
-
-
-def open_alerts() -> dict[str, int]:
-    """Return how many alerts are open, by severity."""
-    return dict(
-        HrvAlert.objects.filter(status=AlertStatus.OPEN)
-        .values_list("severity")
-        .annotate(n=Count("id"))
-    )
+    found = waiting.ask(deliveries=_first_delivery(now), messages=_first_message())
+    received = WebhookDelivery.objects.values_list("received_at", flat=True)
+    created = OutboxMessage.objects.values_list("created_at", flat=True)
+    return {
+        "deliveries": _since(received, found["deliveries"], now=now),
+        "messages": _since(created, found["messages"], now=now),
+    }
 
 
 def open_alarms() -> dict[str, int]:
@@ -111,24 +92,23 @@ def stopped_shards() -> int:
 
 def dashboard_numbers(*, now: datetime) -> dict[str, str]:
     """Return what the dashboard shows live, as text by key."""
-    waiting_now = queues(now=now)
-    depths, oldest = waiting_now.depths, waiting_now.oldest
-    alerts = open_alerts()
-    waiting = depths["messages", "pending"] + depths["messages", "in_batch"]
+    found = waiting.ask(
+        **_counted(),
+        in_batches=waiting.value_of(
+            PublishBatch.objects.filter(state=BatchState.OPEN)
+            .values("state")
+            .annotate(n=Sum("size"))
+            .values("n")
+        ),
+        first_message=_first_message(),
+    )
+    counts = {key: number or 0 for key, number in found.items()}
+    created = OutboxMessage.objects.values_list("created_at", flat=True)
     return {
         "as_of": now.strftime("%H:%M:%S UTC"),
-        "deliveries_due": str(
-            depths["deliveries", "pending"] + depths["deliveries", "retrying"]
-        ),
-        "deliveries_unlinked": str(depths["deliveries", "unlinked"]),
-        "parked_deliveries": str(depths["deliveries", "parked"]),
-        "parked_messages": str(depths["messages", "parked"]),
-        "outbox_waiting": str(waiting),
-        "outbox_oldest": _age(oldest["messages"]),
-        "alerts_open": str(sum(alerts.values())),
-        "alerts_critical": str(alerts.get("CRITICAL", 0)),
-        "alerts_high": str(alerts.get("HIGH", 0)),
-        "alerts_medium": str(alerts.get("MEDIUM", 0)),
+        **{key: waiting.told(counts[key]) for key in _counted()},
+        "outbox_waiting": waiting.told(counts["outbox_waiting"] + counts["in_batches"]),
+        "outbox_oldest": _age(_since(created, found["first_message"], now=now)),
         **_delays(now=now),
         **_replay_numbers(),
     }
@@ -155,22 +135,79 @@ def deliveries_per_minute(
 def webhook_to_kafka(*, now: datetime) -> tuple[float, float] | None:
     """Return p50 and p99 in seconds from receipt to Kafka, None where nothing is new.
 
-    Of the newest 500 records of the last hour whose delivery came as a webhook; of what
-    waits now the outbox's age tells.
+    Of the newest 500 records of the last hour whose delivery came as a webhook, looked
+    for among the newest 2,000; of what waits now the outbox's age tells.
     """
-    newest = (
+    newest = OutboxMessage.objects.filter(
+        status=MessageStatus.PUBLISHED, published_at__gte=now - _TIMED_SINCE
+    ).order_by("-published_at")
+    timed = (
+        # A history that is being fetched publishes by the million.
         OutboxMessage.objects.filter(
-            status=MessageStatus.PUBLISHED,
-            published_at__gte=now - _TIMED_SINCE,
+            pk__in=newest.values("pk")[:_TIMED_AMONG],
             event__delivery__origin=DeliveryOrigin.WEBHOOK,
         )
         .order_by("-published_at")
         .values_list(F("published_at") - F("event__delivery__received_at"), flat=True)
     )
-    took = sorted(age.total_seconds() for age in newest[:_TIMED])
+    took = sorted(age.total_seconds() for age in timed[:_TIMED])
     if not took:
         return None
     return took[len(took) // 2], took[min(len(took) - 1, len(took) * 99 // 100)]
+
+
+def _counted() -> dict[str, Number]:
+    """Return what is counted while it waits, each by its own index."""
+    deliveries, alerts = WebhookDelivery.objects, HrvAlert.objects
+    opened = alerts.filter(status=AlertStatus.OPEN).order_by("severity", "-raised_at")
+    rows: dict[str, QuerySet[Any, Any]] = {
+        "alarms_open": StaffAlarm.objects.filter(cleared_at=None)
+        .order_by("kind", "key")
+        .values("kind"),
+        "alerts_open": opened.values("severity"),
+        **{
+            f"alerts_{severity.lower()}": opened.filter(severity=severity).values(
+                "severity"
+            )
+            for severity in (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)
+        },
+        "deliveries_due": deliveries.filter(DUE_DELIVERY)
+        .order_by("shard", "id")
+        .values("shard"),
+        "deliveries_unlinked": deliveries.filter(status=DeliveryStatus.UNLINKED)
+        .order_by("vendor", "account_id")
+        .values("vendor"),
+        "outbox_waiting": OutboxMessage.objects.filter(_WAITING_MESSAGE)
+        .order_by("shard", "-priority", "id")
+        .values("shard"),
+        "parked_deliveries": deliveries.filter(status=DeliveryStatus.PARKED)
+        .order_by("error_code", "id")
+        .values("id"),
+        "parked_messages": OutboxMessage.objects.filter(status=MessageStatus.PARKED)
+        .order_by("id")
+        .values("id"),
+    }
+    return {key: waiting.up_to(found) for key, found in rows.items()}
+
+
+def _first_delivery(now: datetime) -> Number:
+    is_due = DUE_DELIVERY & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+    rows = WebhookDelivery.objects.filter(is_due, shard=waiting.EACH_SHARD)
+    return waiting.first_of_shards(rows.order_by("id"))
+
+
+def _first_message() -> Number:
+    rows = OutboxMessage.objects.filter(_WAITING_MESSAGE, shard=waiting.EACH_SHARD)
+    return waiting.first_of_shards(
+        *(rows.filter(priority=priority).order_by("id") for priority in Priority.values)
+    )
+
+
+def _since(
+    moments: QuerySet[Any, datetime], key: int | None, *, now: datetime
+) -> timedelta | None:
+    at = None if key is None else moments.filter(pk=key).first()
+    return None if at is None else now - at
 
 
 def _delays(*, now: datetime) -> dict[str, str]:

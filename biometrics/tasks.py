@@ -17,6 +17,7 @@ from django.utils import timezone
 from biometrics import (
     alarms,
     balances,
+    depths,
     leases,
     ledger,
     metrics,
@@ -112,6 +113,12 @@ def check_ledger(**_: Any) -> None:
         alarms.sound("ledger", text=text, now=now)
     else:
         alarms.clear("ledger", now=now)
+
+
+@shared_task(name="biometrics.count_waiting")
+def count_waiting(**_: Any) -> None:
+    """Count all that waits, so that no page and no scrape has to."""
+    depths.count(now=timezone.now())
 
 
 @shared_task(name="biometrics.count_hrv_rates")

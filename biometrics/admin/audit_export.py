@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from biometrics import audit
+from biometrics import audit, waiting
 from biometrics.admin.audit_words import reason_in_lists
 from biometrics.admin.reasons import ReasonForm
 from biometrics.models import AuditEntry
@@ -52,13 +52,15 @@ def export(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
             detail={"filters": request.GET.urlencode()},
         )
         return _file(found, now=now)
+    count = waiting.count(rows, most=MOST_ROWS)
     back = reverse("admin:biometrics_auditentry_changelist")
     query = request.GET.urlencode()
     context = {
         **admin.admin_site.each_context(request),
         "title": "Audit as CSV",
-        "count": rows.count(),
-        "most": MOST_ROWS,
+        "count": waiting.told(count, most=MOST_ROWS),
+        "is_one": count == 1,
+        "most": MOST_ROWS if count > MOST_ROWS else None,
         "filters": query,
         "form": form,
         "back": f"{back}?{query}" if query else back,

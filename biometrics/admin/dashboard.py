@@ -104,7 +104,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
                 ]
                 for row in HrvAlert.objects.filter(status=AlertStatus.OPEN)
                 .select_related("subject")
-                .order_by(WORST_FIRST, "-raised_at")[:8]
+                .order_by(*WORST_FIRST)[:8]
             ],
         }
     return context

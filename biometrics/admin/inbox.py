@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, IntegerField, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -23,14 +22,9 @@ from biometrics.models import HrvAlert
 from biometrics.models.hrv import AlertStatus, Feedback
 
 LIST = "admin:biometrics_hrvalert_changelist"
-WORST_FIRST = Case(
-    *(
-        When(severity=severity, then=Value(rank))
-        for rank, severity in enumerate(("CRITICAL", "HIGH", "MEDIUM"))
-    ),
-    default=Value(3),
-    output_field=IntegerField(),
-)
+# The words for severities happen to sort by the alphabet as they do by weight, so an
+# index serves this order.
+WORST_FIRST = ("severity", "-raised_at")
 _TABS = (("Open", "open"), ("Acknowledged", "acknowledged"), ("All", ""))
 _RANKS: dict[str, int] = {str(name): rank for name, rank in RANK.items()}
 _SHORT = {
@@ -59,9 +53,9 @@ def tabs(request: HttpRequest) -> list[dict[str, object]]:
 
 
 def ordering(request: HttpRequest) -> tuple[object, ...]:
-    """Return the order: open ones are few and sorted, the rest comes by an index."""
+    """Return the order: of open ones the worst, of all the newest come first."""
     if request.GET.get("status__exact") == AlertStatus.OPEN:
-        return (WORST_FIRST, "-raised_at")
+        return WORST_FIRST
     return ("-raised_at",)
 
 

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from biometrics.admin.base import link
-from biometrics.admin.words import plural
+from biometrics.admin.words import counted
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import ParkCode
-from biometrics.parked import Group
+from biometrics.parked_groups import Group
+from biometrics.waiting import told as said
 
 # Who may act on what.
 CHANGE = {
@@ -30,11 +31,13 @@ def sentence(groups: Mapping[str, list[Group]]) -> str:
         return "Nothing is parked."
     told = []
     if deliveries:
-        told.append(f"{plural(deliveries, 'delivery', 'deliveries')} could not be read")
+        told.append(
+            f"{counted(deliveries, 'delivery', 'deliveries')} could not be read"
+        )
     if people:
         told.append(
-            f"{plural(waiting, 'message', 'messages')} of "
-            f"{plural(people, 'person', 'people')} could not be sent"
+            f"{counted(waiting, 'message', 'messages')} of "
+            f"{counted(people, 'person', 'people')} could not be sent"
         )
     return f"{'; '.join(told)}. Everything else flows."
 
@@ -49,13 +52,16 @@ def delivery_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]
             verbs.append(_button("deliveries", "retry", "Try one", id=one))
         if group.readable:
             verbs.append(
-                _button("deliveries", "retry", f"Retry {group.readable}", **where)
+                _button("deliveries", "retry", f"Retry {said(group.readable)}", **where)
             )
-        verbs.append(_button("deliveries", "skip", f"Skip {group.count}", **where))
+        verbs.append(
+            _button("deliveries", "skip", f"Skip {said(group.count)}", **where)
+        )
     listed = reverse("admin:biometrics_webhookdelivery_changelist")
     query = {"status__exact": DeliveryStatus.PARKED, **_filters(group)}
     return {
         "kind": "deliveries",
+        "count": counted(group.count, "delivery", "deliveries"),
         "title": f"{group.vendor}: {group.reason.title}",
         "group": group,
         "example": link(group.oldest, group.oldest.error or group.code),
@@ -77,15 +83,19 @@ def queue_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]:
             verbs.append(_button("queues", "fix", "Fix one", id=group.oldest.pk))
         if is_refused:
             verbs.append(
-                _button("queues", "fix", f"Fix {group.count}", code=group.code)
+                _button("queues", "fix", f"Fix {said(group.count)}", code=group.code)
             )
         verbs.append(
-            _button("queues", "retry", f"Retry {group.count}", code=group.code)
+            _button("queues", "retry", f"Retry {said(group.count)}", code=group.code)
         )
-        verbs.append(_button("queues", "skip", f"Skip {group.count}", code=group.code))
+        verbs.append(
+            _button("queues", "skip", f"Skip {said(group.count)}", code=group.code)
+        )
     listed = reverse("admin:biometrics_parkedqueue_changelist")
     return {
         "kind": "queues",
+        "count": f"{counted(group.count, 'person', 'people')}, "
+        f"{counted(group.messages, 'message', 'messages')}",
         "title": f"Messages: {group.reason.title}",
         "group": group,
         "example": link(group.oldest, group.oldest.reason),

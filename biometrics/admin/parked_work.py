@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from biometrics import mending, nudges, outbox, parked
+from biometrics import mending, nudges, outbox, parked, parked_groups, waiting
 from biometrics.admin.base import safe_next
 from biometrics.admin.parked_cards import (
     CHANGE,
@@ -25,7 +25,7 @@ from biometrics.admin.parked_cards import (
     sentence,
 )
 from biometrics.admin.reasons import ReasonForm
-from biometrics.admin.words import plural
+from biometrics.admin.words import counted, plural
 from biometrics.models import ParkedQueue, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
 from biometrics.outbox import OutboxError
@@ -67,6 +67,9 @@ EFFECTS: Final[Mapping[tuple[str, str], str]] = {
     ): "The refused message of each of these people is given up for good "
     "(it stays here as dead, with the reason); what waits behind it is sent.",
 }
+_WORDS = {"deliveries": ("delivery", "deliveries"), "queues": ("person", "people")}
+# By an index that holds only what is parked: they are counted no further than needed.
+_ORDERS = {"deliveries": ("vendor", "error_code", "id"), "queues": ("code", "since")}
 _TITLES = {
     ("deliveries", "retry"): "Retry parked deliveries",
     ("deliveries", "skip"): "Skip parked deliveries",
@@ -82,8 +85,10 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
     if not any(may(permission) for permission in VIEW.values()):
         raise PermissionDenied
     groups = {
-        "deliveries": parked.delivery_groups() if may(VIEW["deliveries"]) else [],
-        "queues": parked.queue_groups() if may(VIEW["queues"]) else [],
+        "deliveries": parked_groups.delivery_groups()
+        if may(VIEW["deliveries"])
+        else [],
+        "queues": parked_groups.queue_groups() if may(VIEW["queues"]) else [],
     }
     context = {
         **admin.admin_site.each_context(request),
@@ -112,14 +117,15 @@ def act(
         return _done(
             request, rows, kind=kind, verb=verb, reason=form.cleaned_data["reason"]
         )
+    count = waiting.count(rows.order_by(*_ORDERS[kind]))
     context = {
         **admin.admin_site.each_context(request),
         "title": _TITLES[kind, verb],
         "effect": EFFECTS[kind, verb],
         "verb": verb.capitalize(),
-        "kind": kind,
-        "count": rows.count(),
-        "most": _MOST if kind == "queues" else None,
+        "count": waiting.told(count),
+        "counted": counted(count, *_WORDS[kind]),
+        "most": _MOST if kind == "queues" and count > _MOST else None,
         "form": form,
         "back": _back(request),
     }

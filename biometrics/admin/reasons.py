@@ -15,6 +15,8 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from biometrics import waiting
+
 
 class ReasonForm(forms.Form):
     """The one thing that every verb asks."""
@@ -57,7 +59,7 @@ def confirm(
         "title": verb.title,
         "verb": verb,
         "form": form,
-        "count": rows.count(),
+        "count": waiting.told(waiting.count(rows)),
         "plan": verb.plan(rows) if verb.plan is not None else [],
         "ids": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "checkbox_name": ACTION_CHECKBOX_NAME,

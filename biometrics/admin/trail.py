@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from biometrics import reasons, trails
+from biometrics import reasons, trails, waiting
 from biometrics.admin.trail_steps import Step, steps_of
-from biometrics.admin.words import lasted
+from biometrics.admin.words import counted, lasted
 from biometrics.models import (
     ParkedQueue,
     WebhookDelivery,
@@ -17,6 +17,7 @@ from biometrics.models.intake import DUE_DELIVERY, DeliveryStatus
 from biometrics.models.outbox import MessageStatus
 from biometrics.trails import Found
 
+_DELIVERIES = ("delivery", "deliveries")
 _NOT_YET = "Stored, not yet worked on"
 _STAYS = "though it was read before, and what it said then stays"
 
@@ -66,11 +67,13 @@ def _sentence(found: Found) -> str:
 
 def _waiting(found: Found) -> str:
     delivery = found.delivery
-    before = WebhookDelivery.objects.filter(
+    earlier = WebhookDelivery.objects.filter(
         DUE_DELIVERY, shard=delivery.shard, pk__lt=delivery.pk
-    ).count()
+    )
+    number = waiting.count(earlier.order_by("shard", "id"))
+    before = f"{counted(number, *_DELIVERIES)} of shard {delivery.shard}"
     waits = "Read before, now to be read again" if found.events else _NOT_YET
-    return f"{waits}: {before} deliveries of shard {delivery.shard} are before it."
+    return f"{waits}: {before} {'is' if number == 1 else 'are'} before it."
 
 
 def _of_messages(found: Found) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from biometrics.waiting import told
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def plural(number: int, one: str, many: str = "") -> str:
     """Return the number with its word; without `many` the word takes an s."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a count that ends one beyond what is counted, with its word."""
+    return f"{told(number)} {one if number == 1 else many}"
 
 
 def lasted(took: timedelta) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from biometrics import balances, selectors
+from biometrics import balances, selectors, waiting
 from biometrics.board.accounts import accounts
 from biometrics.board.circuits import circuits
 from biometrics.board.needs import needs
@@ -46,7 +46,9 @@ def quick(*, now: datetime) -> Board:
 def whole(*, now: datetime, ledger: tuple[Balance, datetime] | None = None) -> Board:
     """Return everything; the ledger is the given one, else beat's last count if any."""
     counted = ledger or balances.kept()
-    parts = [quick(now=now), traffic(now=now), circuits(now=now), needs()]
+    first = quick(now=now)
+    opened = first["numbers"]["alarms_open"]
+    parts = [first, traffic(now=now), circuits(now=now), needs(opened)]
     if counted is not None:
         balance, at = counted
         parts.append(accounts(balance, at=at))
@@ -65,9 +67,9 @@ def for_viewer(board: Board, *, may: Callable[[str], bool]) -> Board:
         return key == "as_of" or not granted.isdisjoint({key, key.partition("_")[0]})
 
     numbers = {key: text for key, text in board["numbers"].items() if is_seen(key)}
-    parked = [int(n) for key, n in numbers.items() if key.startswith("parked_")]
+    parked = [text for key, text in numbers.items() if key.startswith("parked_")]
     if parked:
-        numbers["parked"] = str(sum(parked))
+        numbers["parked"] = waiting.total(parked)
     if "breakers_refusing" in board["numbers"]:
         numbers["summary"] = summary(numbers)
     return Board(

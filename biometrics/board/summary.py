@@ -38,9 +38,9 @@ def summary(numbers: Mapping[str, str]) -> str:
 def _waiting(numbers: Mapping[str, str]) -> Sequence[str]:
     found = []
     for key, one, many in _WAITING:
-        count = int(numbers.get(key, 0))
-        if count:
-            found.append(f"{count} {one if count == 1 else many}")
+        told = numbers.get(key, "0")
+        if told != "0":
+            found.append(f"{told} {one if told == '1' else many}")
     return found
 
 

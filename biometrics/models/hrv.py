@@ -189,6 +189,11 @@ class HrvAlert(models.Model):
                 name="alert_open",
                 condition=models.Q(status=AlertStatus.OPEN),
             ),
+            models.Index(
+                fields=["severity", "-raised_at"],
+                name="alert_worst",
+                condition=models.Q(status=AlertStatus.OPEN),
+            ),
             models.Index(fields=["-raised_at"], name="alert_raised"),
         ]
 

@@ -99,6 +99,11 @@ class WebhookDelivery(models.Model):
                 name="delivery_parked",
                 condition=Q(status=DeliveryStatus.PARKED),
             ),
+            models.Index(
+                fields=["vendor", "error_code", "id"],
+                name="delivery_parked_by",
+                condition=Q(status=DeliveryStatus.PARKED),
+            ),
             # Few rows that staff ask for by the newest: the key of the table leads past
             # all the others to them.
             models.Index(

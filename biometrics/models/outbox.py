@@ -215,6 +215,7 @@ class ParkedQueue(models.Model):
 
     class Meta:
         constraints = [one_of("code", ParkCode, name="queue_code_known")]
+        indexes = [models.Index(fields=["code", "since"], name="queue_by_code")]
 
     def __str__(self) -> str:
         return f"{self.subject} from {self.from_id}"

@@ -146,7 +146,7 @@ def test_a_waiting_delivery_tells_what_is_before_it(world: SimpleNamespace) -> N
     later.refresh_from_db()
     trail = trail_of(later)
     assert trail.sentence == (
-        "Stored, not yet worked on: 1 deliveries of shard 3 are before it."
+        "Stored, not yet worked on: 1 delivery of shard 3 is before it."
     )
     assert trail.steps[-1].title == "Normalise"
     assert trail.steps[-1].since == "ahead"

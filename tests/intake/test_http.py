@@ -423,7 +423,7 @@ def test_metrics_are_read_while_the_database_is_away(
         raise OperationalError
 
     bridge.deliver("whoop", whoop())
-    monkeypatch.setattr(selectors, "queues", away)
+    monkeypatch.setattr(selectors, "depths", away)
     answer = bridge.request("GET", "/metrics")
     assert answer.status == 200
     assert "biobridge_deliveries_total{" in answer.body.decode()
@@ -434,7 +434,7 @@ def test_metrics_do_not_ask_a_database_whose_circuit_is_open(
     bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(selectors, "queues", lambda **_: asked.append("tables"))
+    monkeypatch.setattr(selectors, "depths", lambda **_: asked.append("tables"))
     breaker = get_breaker("database")
     for _ in range(3):
         with suppress(OperationalError), breaker:
