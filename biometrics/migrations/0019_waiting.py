@@ -16,7 +16,7 @@ def _index(model_name: str, **index: Any) -> AddIndexBeside:
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("biometrics", "0017_retention")]
+    dependencies = [("biometrics", "0018_ledger")]
 
     operations = [
         _index(
