@@ -1,39 +1,47 @@
 """All output of the suite is searched for planted secrets and planted health values.
 
 A plugin of conftest.py: what a test prints and logs, what it reads back with ``capsys`` or
-``capfd``, what management commands print, and every line of the Python processes that it
-starts. What is found fails the test at its end, in whichever process it ran, and names what
-was planted, never the value.
+``capfd``, what management commands print, and what the processes say that it starts, be it
+by a shell or asyncio. Looked for are the suite's own secrets, those in the environment of
+every process from its start on, and the distinctive numbers of the bodies that are sent.
+What is found fails the test at its end, in whichever process it ran, and names what was
+planted, never the value.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import subprocess
-import sys
-from collections.abc import Callable, Generator, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from django.core.management.base import OutputWrapper
 
 from auren.devstack.process import ManagedProcess
+from tests.e2e import bodies
 
 ROOT = Path(__file__).resolve().parents[1]
 # Vendors' samples: what the tests of all layers send, with numbers nothing else looks like.
 _SAMPLES = ("biometrics/vendors/*/sample.json", "tests/fixtures/**/*.json")
 _DISTINCTIVE = re.compile(r"\d{2,}\.\d{4,}")
-_SECRET_SETTINGS = (
-    "SECRET_KEY",
-    "AUREN_TOKEN_KEYS",
-    "AUREN_OURA_CLIENT_SECRET",
-    "AUREN_OURA_VERIFICATION_TOKEN",
-    "AUREN_WHOOP_CLIENT_SECRET",
-    "AUREN_TERRA_API_KEY",
-    "AUREN_WEBHOOK_SECRET_TERRA",
+_SECRET_SETTING = re.compile(
+    r"(SECRET_KEY|METRICS_TOKEN|(POSTGRES|EMAIL_HOST|KAFKA_SECURITY_SASL)_PASSWORD"
+    r"|AUREN_\w*(SECRET|TOKEN|API_KEY|TOKEN_KEYS)|AUREN_WEBHOOK_SECRET_[A-Z0-9_]+?)"
+    r"(?P<file>_FILE)?"
+)
+_ADDRESS = re.compile(r"(DATABASE|REDIS)_URL(?P<file>_FILE)?")
+# Placeholders are shorter, and their words stand in many a text.
+_SHORTEST_SECRET = 12
+# Their own logs hold the statements that they refused, their tools' files the tables.
+_DATABASES = frozenset(
+    {"initdb", "pg_ctl", "pg_dump", "pg_restore", "postgres", "psql"}
 )
 
 
@@ -44,23 +52,35 @@ class Search:
         self._planted: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         self._found: list[str] = []
+        # Output is read in threads.
+        self._lock = threading.Lock()
 
     def plant(self, name: str, value: str) -> None:
         """Look for a value from now on; what is short would be found by chance."""
         assert len(value) >= 7, f"{name} is too short to be looked for"
-        self._planted[value] = name
-        self._pattern = None
+        with self._lock:
+            if value not in self._planted:
+                self._planted[value] = name
+                self._pattern = None
+
+    def plant_environment(self, environment: Mapping[str, str]) -> None:
+        """Look for the secrets that a process is started with."""
+        for name, value in secrets_in(environment):
+            self.plant(name, value)
 
     def names(self) -> set[str]:
         return set(self._planted.values())
 
     def named(self, text: str) -> set[str]:
         """Return the names of all that was planted and lies in a text."""
-        if self._pattern is None:
-            # The longest first: one may begin as another does.
-            values = sorted(self._planted, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(_expression, values)) or r"(?!)")
-        return {self._planted[value] for value in self._pattern.findall(text)}
+        with self._lock:
+            if self._pattern is None:
+                # The longest first: one may begin as another does.
+                values = sorted(self._planted, key=len, reverse=True)
+                any_of = "|".join(map(_expression, values))
+                self._pattern = re.compile(any_of or r"(?!)")
+            pattern = self._pattern
+        return {self._planted[value] for value in pattern.findall(text)}
 
     def look(self, text: str, *, where: str) -> None:
         """Keep what lies in a text, for `taken`."""
@@ -81,8 +101,33 @@ def _expression(value: str) -> str:
 SEARCH = Search()
 
 
+def secrets_in(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the value of each secret of a bridge with this environment."""
+    for name, text in environment.items():
+        listed, address = _SECRET_SETTING.fullmatch(name), _ADDRESS.fullmatch(name)
+        found = listed or address
+        if found is None:
+            continue
+        told = _content(Path(text)) if found["file"] else text
+        if address:
+            told = unquote(urlsplit(told.strip()).password or "")
+        for value in map(str.strip, told.split(",")):
+            if len(value) >= _SHORTEST_SECRET:
+                yield name, value
+
+
+def _content(path: Path) -> str:
+    """Return a secret's file; some tests name one that cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def health_values() -> Iterator[tuple[str, str]]:
-    """Yield the place and the digits of the samples' distinctive numbers."""
+    """Yield the place and the digits of the samples' and bodies' distinctive numbers."""
+    for number in bodies.DISTINCTIVE:
+        yield "a value of tests/e2e/bodies.py", f"{number:.4f}"
     for pattern in _SAMPLES:
         for path in sorted(ROOT.glob(pattern)):
             for number in _numbers(json.loads(path.read_text(encoding="utf-8"))):
@@ -102,9 +147,7 @@ def _numbers(node: Any) -> Iterator[float]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Plant what the suite's settings hold, and look where output goes by."""
-    for name in _SECRET_SETTINGS:
-        for value in os.environ[name].split(","):
-            SEARCH.plant(name, value)
+    SEARCH.plant_environment(os.environ)
     for name, value in health_values():
         SEARCH.plant(name, value)
     patch = pytest.MonkeyPatch()
@@ -136,7 +179,31 @@ def pytest_runtest_makereport(
 
 
 def _watch_processes(patch: pytest.MonkeyPatch) -> None:
-    start, communicate = ManagedProcess.__init__, subprocess.Popen.communicate
+    _watch_beginnings(patch)
+    _watch_lines(patch)
+    _watch_ends(patch)
+    _watch_pieces(patch)
+
+
+def _watch_beginnings(patch: pytest.MonkeyPatch) -> None:
+    """Plant the secrets of whatever is started; all ways to start one end here."""
+    begin = subprocess.Popen.__init__
+
+    def watched(self: Any, *arguments: Any, **named: Any) -> None:
+        environment = named.get("env")
+        SEARCH.plant_environment(os.environ if environment is None else environment)
+        begin(self, *arguments, **named)
+
+    patch.setattr(subprocess.Popen, "__init__", watched)
+
+
+def _is_searched(argv: Any) -> bool:
+    words = [argv] if isinstance(argv, str | Path) else list(argv)
+    return Path(str(words[0])).name not in _DATABASES
+
+
+def _watch_lines(patch: pytest.MonkeyPatch) -> None:
+    start = ManagedProcess.__init__
 
     def watched_start(
         self: ManagedProcess,
@@ -146,28 +213,47 @@ def _watch_processes(patch: pytest.MonkeyPatch) -> None:
         on_line: Callable[[str], None] | None = None,
         **given: Any,
     ) -> None:
-        # A database's own log holds the statements that it refused.
-        is_ours = str(argv[0]) == sys.executable
+        is_searched = _is_searched(argv)
 
         def see(line: str) -> None:
-            if is_ours:
+            if is_searched:
                 SEARCH.look(line, where=f"a line of {name}")
             if on_line is not None:
                 on_line(line)
 
         start(self, name=name, argv=argv, on_line=see, **given)
 
+    patch.setattr(ManagedProcess, "__init__", watched_start)
+
+
+def _watch_ends(patch: pytest.MonkeyPatch) -> None:
+    communicate = subprocess.Popen.communicate
+
     def watched_end(self: Any, *arguments: Any, **named: Any) -> Any:
         said = communicate(self, *arguments, **named)
-        is_ours = isinstance(self.args, list) and str(self.args[0]) == sys.executable
-        for text in said if is_ours else ():
+        for text in said if _is_searched(self.args) else ():
             if text:
                 whole = text if isinstance(text, str) else text.decode(errors="replace")
                 SEARCH.look(whole, where="the output of a process")
         return said
 
-    patch.setattr(ManagedProcess, "__init__", watched_start)
     patch.setattr(subprocess.Popen, "communicate", watched_end)
+
+
+def _watch_pieces(patch: pytest.MonkeyPatch) -> None:
+    """Look at what asyncio reads, however a test then takes it."""
+    kind = asyncio.subprocess.SubprocessStreamProtocol
+    receive = kind.pipe_data_received
+
+    def watched_receive(self: Any, fd: int, data: bytes) -> None:
+        before = self.__dict__.setdefault("_searched", {})
+        whole = before.get(fd, b"") + data
+        # As much as the beginning of a secret may be long.
+        before[fd] = whole[-500:]
+        SEARCH.look(whole.decode(errors="replace"), where="the output of a process")
+        receive(self, fd, data)
+
+    patch.setattr(kind, "pipe_data_received", watched_receive)
 
 
 def _watch_what_tests_read(patch: pytest.MonkeyPatch) -> None:

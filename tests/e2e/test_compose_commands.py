@@ -27,7 +27,7 @@ from auren.devstack.services import free_port
 from tests import signer
 from tests.auren.test_env_example import OF_A_VENDOR, REQUIRED, documented
 from tests.databases import parameters_of
-from tests.e2e.bodies import terra_sleep
+from tests.e2e.bodies import LOW_HRV, terra_sleep
 
 ROOT = Path(__file__).resolve().parents[2]
 _UP_S = 60.0
@@ -192,7 +192,7 @@ def test_the_composed_bridge_takes_a_delivery_to_kafka(composed: Composed) -> No
         composed.wait_until_healthy(name)
 
     account = str(uuid4())
-    body = terra_sleep(user_id=account, rmssd=20)
+    body = terra_sleep(user_id=account, rmssd=LOW_HRV)
     secret = REQUIRED["AUREN_WEBHOOK_SECRET_TERRA"]
     proof = signer.headers("terra", secret=secret, body=body, at=datetime.now(tz=UTC))
     base = f"http://127.0.0.1:{composed.port}"

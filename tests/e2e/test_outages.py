@@ -14,7 +14,7 @@ import pytest
 from kafka.consumer.fetcher import ConsumerRecord
 
 from auren.devstack.process import process_tree
-from tests.e2e.bodies import terra_sleep
+from tests.e2e.bodies import USUAL_HRV, terra_sleep
 from tests.e2e.deadly_worker import MARK
 from tests.e2e.stack import Stack, headers_of
 
@@ -28,7 +28,7 @@ def send(stack: Stack, *, users: list[str], days: range) -> None:
     def of(mine: list[str]) -> None:
         for day in days:
             for user in mine:
-                body = terra_sleep(user_id=user, ago=30 - day, rmssd=60 + day % 5)
+                body = terra_sleep(user_id=user, ago=30 - day, rmssd=USUAL_HRV[day % 5])
                 answer = stack.deliver("terra", body)
                 # Just after an outage a process may still say so once: senders
                 # come again.

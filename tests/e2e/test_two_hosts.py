@@ -13,7 +13,7 @@ import pytest
 from auren.devstack.process import ManagedProcess
 from auren.devstack.services import free_port
 from tests import signer
-from tests.e2e.bodies import terra_sleep
+from tests.e2e.bodies import USUAL_HRV, terra_sleep
 from tests.e2e.stack import ROOT, SECRETS, Stack, running
 
 pytestmark = pytest.mark.kafka
@@ -42,7 +42,7 @@ class Host:
 
     def deliver(self, mark: str) -> None:
         """Have one night of one person stored by this host."""
-        body = terra_sleep(user_id=mark, summary_id=mark, rmssd=60)
+        body = terra_sleep(user_id=mark, summary_id=mark, rmssd=USUAL_HRV[0])
         proof = signer.headers(
             "terra", secret=SECRETS["terra"], body=body, at=datetime.now(tz=UTC)
         )
