@@ -23,8 +23,10 @@ import psycopg2
 
 from auren.devstack.postgres import TemporaryPostgres
 from auren.devstack.valkey import EmbeddedValkey
+from tests.bench.hrv_rebuild import processor_s
 from tests.bench.intake.load import CONNECTIONS, Outcome, prepare, run
 from tests.bench.intake.servers import (
+    PROCESSES,
     Candidate,
     Server,
     candidates,
@@ -91,7 +93,11 @@ class Bench:
         self.memory: dict[str, float] = defaultdict(float)
         # Processor time of all server processes for one request, in microseconds.
         self.processor: dict[tuple[str, str], list[float]] = defaultdict(list)
+        # The same of PostgreSQL with all its processes.
+        self.database: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._seed = 0
+        # Deliveries up to this id were there before and stay.
+        self._kept = 0
 
     def environment(self) -> Mapping[str, str]:
         """Return what a process beside the servers is started with."""
@@ -109,6 +115,7 @@ class Bench:
         seconds: float,
         rate: float = 0.0,
         label: str = "",
+        processes: int = PROCESSES,
         beside: Callable[[Server], AbstractContextManager[None]] = nothing,
     ) -> None:
         """Start the server, load it, count its rows; `rate` paces the load.
@@ -123,6 +130,7 @@ class Bench:
             database=self._postgres.url,
             redis=self._redis,
             home=self._home,
+            processes=processes,
         ) as server:
             run(
                 port=server.port,
@@ -132,7 +140,7 @@ class Bench:
             )
             self._empty()
             with beside(server):
-                before = server.processor_s()
+                before, database = server.processor_s(), self._database_s()
                 outcome = run(
                     port=server.port,
                     vendor=case.vendor,
@@ -141,6 +149,7 @@ class Bench:
                     pause_ms=pause_ms,
                 )
                 used = server.processor_s() - before
+                database = self._database_s() - database
             self.memory[candidate.name] = max(
                 self.memory[candidate.name], server.memory_mb()
             )
@@ -150,6 +159,9 @@ class Bench:
         self.seen[label or case.title, candidate.name].append(outcome)
         self.processor[label or case.title, candidate.name].append(
             1e6 * used / outcome.requests
+        )
+        self.database[label or case.title, candidate.name].append(
+            1e6 * database / outcome.requests
         )
         _say(f"{label or case.title:26} {candidate.name:6} {_short(outcome)}")
 
@@ -175,13 +187,33 @@ class Bench:
             raise RuntimeError(msg)
         if not candidate.table:
             return
-        rows = self._query(f"SELECT count(*) FROM {candidate.table}")
+        rows = self._query(
+            f"SELECT count(*) FROM {candidate.table} WHERE id > {self._kept}"
+        )
         accepted = outcome.requests * (1 - 1.05 * case.duplicates)
         if not accepted <= rows <= outcome.requests + 2 * CONNECTIONS:
             msg = f"{candidate.name}: {outcome.requests} answers, {rows} rows"
             raise RuntimeError(msg)
 
+    def keep(self, statements: Sequence[str]) -> None:
+        """Store what is there before every round and stays."""
+        for statement in statements:
+            self._postgres.execute(statement)
+        self._postgres.execute("VACUUM ANALYZE")
+        self._kept = self._query("SELECT max(id) FROM biometrics_webhookdelivery")
+
+    def _database_s(self) -> float:
+        return processor_s(self._postgres.process.pid)
+
     def _empty(self) -> None:
+        if self._kept:
+            # Not truncated: that would take everything that refers to a delivery, too.
+            self._postgres.execute(
+                f"DELETE FROM biometrics_webhookdelivery WHERE id > {self._kept}"
+            )
+            self._postgres.execute("VACUUM biometrics_webhookdelivery")
+            self._postgres.execute("CHECKPOINT")
+            return
         tables = "biometrics_webhookdelivery, biometrics_intakecount, peer_delivery"
         self._postgres.execute(f"TRUNCATE {tables} CASCADE")
         self._postgres.execute("CHECKPOINT")

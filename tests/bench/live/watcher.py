@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
+import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -31,12 +32,20 @@ class Seen:
     late_s: list[float] = field(default_factory=list)
     gaps_s: list[float] = field(default_factory=list)
     lost: int = 0
+    pushed: int = 0
     largest: int = 0
 
 
 @contextmanager
-def watching(*, port: int, env: Mapping[str, str], seen: Seen) -> Iterator[None]:
-    """Push and listen meanwhile; what is heard while inside is added to `seen`."""
+def watching(
+    *, port: int, env: Mapping[str, str], seen: Seen, is_open: bool
+) -> Iterator[None]:
+    """Push and listen meanwhile; what is heard while inside is added to `seen`.
+
+    Without an open socket the pushing process asks in vain: nobody watches.
+    """
+    # Who watched is remembered for minutes.
+    redis.Redis.from_url(env["REDIS_URL"]).flushdb()
     pusher = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.live.pusher"],
         env=env,
@@ -49,26 +58,35 @@ def watching(*, port: int, env: Mapping[str, str], seen: Seen) -> Iterator[None]
     begun: dict[str, float] = {}
     came: dict[str, tuple[float, int]] = {}
     try:
-        with _socket(port, cookie=json.loads(pusher.stdout.readline())) as socket:
-            ears = [
-                threading.Thread(target=_read, args=(pusher.stdout, begun)),
-                threading.Thread(target=_listen, args=(socket, came)),
-            ]
-            for ear in ears:
-                ear.start()
-            _await(came)
+        cookie = json.loads(pusher.stdout.readline())
+        reader = threading.Thread(target=_read, args=(pusher.stdout, begun))
+        reader.start()
+        with _listening(port, cookie, came) if is_open else nullcontext():
             since = time.monotonic()
             yield
             until = time.monotonic()
             time.sleep(_LAST_S)
             pusher.terminate()
-            socket.close()
-            for ear in ears:
-                ear.join(_END_S)
+            reader.join(_END_S)
     finally:
         pusher.kill()
         pusher.wait(_END_S)
-    _add(seen, begun, came, since=since, until=until)
+    seen.pushed += len(begun)
+    if is_open:
+        _add(seen, begun, came, since=since, until=until)
+
+
+@contextmanager
+def _listening(
+    port: int, cookie: str, came: dict[str, tuple[float, int]]
+) -> Iterator[None]:
+    with _socket(port, cookie=cookie) as socket:
+        ear = threading.Thread(target=_listen, args=(socket, came))
+        ear.start()
+        _await(came)
+        yield
+        socket.close()
+        ear.join(_END_S)
 
 
 def _socket(port: int, *, cookie: str) -> ClientConnection:
