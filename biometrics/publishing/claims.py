@@ -13,13 +13,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Length
 
 from biometrics import leases, outbox
 from biometrics.leases import Lease
 from biometrics.models import OutboxMessage, PublishBatch, ShardLease
 from biometrics.models.outbox import BatchState, LeaseStep, MessageStatus, Priority
-from biometrics.publishing import marks
+from biometrics.publishing import choosing, marks
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.producers import Receipt
 
 # Kafka forgets the offsets of a group without members after a week.
@@ -58,14 +58,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much goes into one batch."""
-
-    messages: int
-    value_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShardState:
     """What the lease's row says about a shard that was just taken."""
 
@@ -91,7 +83,7 @@ def look(*, shard: int, now: datetime) -> Look:
     if row is None:
         row = ShardLease.objects.filter(step=LeaseStep.PUBLISH, shard=shard).first()
         if row is None:
-            return Look(is_free=True, is_due=_pending(shard).exists(), alarm="")
+            return Look(is_free=True, is_due=choosing.pending(shard).exists(), alarm="")
         return Look(is_free=row.until <= now, is_due=False, alarm=row.alarm)
     return Look(is_free=True, is_due=True, alarm="")
 
@@ -166,16 +158,16 @@ def mark_found_published(*, batch_id: int, now: datetime) -> None:
 def void(*, batch_id: int, is_refused: bool, now: datetime) -> None:
     """Give a batch up that is not in Kafka: its messages wait again.
 
-    After a refusal exactly these messages are the ones to try in halves.
+    After a refusal they are searched for the poison, unless another search goes on.
     """
     _close(batch_id, BatchState.VOID, now)
     rows = outbox.locked_in_order(rows=OutboxMessage.objects.filter(batch_id=batch_id))
     if is_refused:
         shard = PublishBatch.objects.values_list("shard", flat=True).get(id=batch_id)
-        _probed(shard).update(probe=False)
-        rows.update(status=MessageStatus.PENDING, batch=None, probe=True)
-    else:
-        rows.update(status=MessageStatus.PENDING, batch=None)
+        if choosing.ends_search(rows, shard=shard):
+            choosing.probed(shard).update(probe=False)
+            rows.update(probe=True)
+    rows.update(status=MessageStatus.PENDING, batch=None)
 
 
 def note_refusal(*, batch_id: int, reason: str, code: str) -> None:
@@ -192,12 +184,20 @@ def open_batch(shard: int) -> PublishBatch | None:
 
 def has_pending(shard: int) -> bool:
     """Return whether messages of the shard wait."""
-    return _pending(shard).exists()
+    return choosing.pending(shard).exists()
 
 
-def has_urgent(shard: int) -> bool:
-    """Return whether messages of the shard wait that go before other shards' work."""
-    return _pending(shard).filter(_URGENT).exists()
+def has_urgent(shard: int, *, batch_id: int | None = None) -> bool:
+    """Return whether messages of the shard wait that go before other shards' work.
+
+    Those of an open batch that has to be given up are among them.
+    """
+    in_hand = OutboxMessage.objects.filter(
+        batch=batch_id, status=MessageStatus.IN_BATCH
+    )
+    return choosing.pending(shard).filter(_URGENT).exists() or (
+        batch_id is not None and in_hand.filter(_URGENT).exists()
+    )
 
 
 def is_unfinished() -> bool:
@@ -228,35 +228,12 @@ def _next_messages(shard: int, limits: Limits) -> tuple[list[ClaimedMessage], bo
     out, and so are its successors then; hence the second look.
     """
     while True:
-        ids, leaves_more = _chosen(shard, limits)
+        ids, leaves_more = choosing.chosen(shard, limits)
         if not ids:
             return [], False
         rows = {row.id: row for row in _locked(ids)}
         if rows:
             return [rows[number] for number in ids if number in rows], leaves_more
-
-
-def _chosen(shard: int, limits: Limits) -> tuple[list[int], bool]:
-    """Return the ids of the next messages, and whether others wait behind them."""
-    probed = list(
-        _probed(shard).order_by("-priority", "id").values_list("id", flat=True)
-    )
-    if probed:
-        return probed[: max(1, len(probed) // 2)], True
-    sized = (
-        _pending(shard)
-        .order_by("-priority", "id")
-        .annotate(size=Length("value"))
-        .values_list("id", "size")[: limits.messages + 1]
-    )
-    chosen: list[int] = []
-    room = limits.value_bytes
-    for number, size in sized:
-        room -= size or 0
-        if chosen and (room < 0 or len(chosen) == limits.messages):
-            return chosen, True
-        chosen.append(number)
-    return chosen, False
 
 
 def _locked(ids: Sequence[int]) -> list[ClaimedMessage]:
@@ -270,14 +247,6 @@ def _locked(ids: Sequence[int]) -> list[ClaimedMessage]:
         ClaimedMessage(number, subject, topic, headers, bytes(value or b""))
         for number, subject, topic, headers, value in rows
     ]
-
-
-def _pending(shard: int) -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(shard=shard, status=MessageStatus.PENDING)
-
-
-def _probed(shard: int) -> QuerySet[OutboxMessage]:
-    return _pending(shard).filter(probe=True)
 
 
 def _due(now: datetime) -> QuerySet[ShardLease]:

@@ -25,7 +25,7 @@ from biometrics import stopping
 from biometrics.identity import database_id
 from biometrics.leases import LeaseLostError
 from biometrics.publishing import claims, topics
-from biometrics.publishing.claims import Limits
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.gate import Breaker, Gate
 from biometrics.publishing.own import OwnProducer
 from biometrics.publishing.producers import Cluster

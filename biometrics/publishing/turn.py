@@ -19,7 +19,8 @@ from django.db import Error as DatabaseError
 from biometrics import leases, metrics, outbox, tracing
 from biometrics.leases import Lease, LeaseLostError
 from biometrics.publishing import claims, dispatch, giving_up, parking, reconcile
-from biometrics.publishing.claims import Claim, Limits, ShardState
+from biometrics.publishing.choosing import Limits
+from biometrics.publishing.claims import Claim, ShardState
 from biometrics.publishing.gate import Gate
 from biometrics.publishing.giving_up import State
 from biometrics.publishing.own import OwnProducer
@@ -262,17 +263,23 @@ class Turn:
     def _given_up(self, error: Exception) -> Outcome:
         if not isinstance(error, CircuitBreakerOpen):
             self._tools.own.discard()
+        claim = self._claim
         result = giving_up.give_up(
             error=error,
             shard=self._shard,
             lease=self._lease,
-            claim=self._claim,
+            claim=claim,
             now=self._tools.now(),
+        )
+        # Of a refused batch, too: only what is poison must wait for what comes next.
+        is_urgent = result.at_once and claims.has_urgent(
+            self._shard, batch_id=None if claim is None else claim.batch_id
         )
         return Outcome(
             state=result.state,
             published=self._published,
             more_due=result.at_once,
+            is_urgent=is_urgent,
             retry_after=result.retry_after,
         )
 

@@ -25,7 +25,7 @@ from pytest_django.fixtures import Settings
 from biometrics import pipeline, spans, tracing
 from biometrics.models import OutboxMessage, WebhookDelivery
 from biometrics.publishing import topics
-from biometrics.publishing.claims import Limits
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from biometrics.publishing.relay import Relay
 from tests.bridge import RunningBridge

@@ -26,7 +26,7 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from biometrics.outbox import OutboxError
-from biometrics.publishing.claims import Limits
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.envelope import connection_message
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from biometrics.publishing.relay import Relay

@@ -26,7 +26,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
-from biometrics.publishing.claims import Limits
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from biometrics.publishing.relay import Relay
 from biometrics.replay import runs

@@ -23,7 +23,7 @@ from biometrics import outbox
 from biometrics.messages import NewMessage, Priority
 from biometrics.models import OutboxMessage, ShardLease, Subject
 from biometrics.models.outbox import LeaseStep
-from biometrics.publishing.claims import Limits
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.envelope import connection_message
 from biometrics.publishing.producers import (
     Cluster,

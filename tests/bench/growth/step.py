@@ -33,7 +33,7 @@ from biometrics.intake.postgres import _ACCOUNT, PostgresIntakeStore  # noqa: E4
 from biometrics.intake.rows import DeliveryRow  # noqa: E402
 from biometrics.models import OutboxMessage  # noqa: E402
 from biometrics.publishing import claims  # noqa: E402
-from biometrics.publishing.claims import Limits  # noqa: E402
+from biometrics.publishing.choosing import Limits  # noqa: E402
 from biometrics.publishing.producers.memory import (  # noqa: E402
     MemoryBroker,
     MemoryCluster,
