@@ -21,7 +21,7 @@ from biometrics.intake.rows import DeliveryRow, RejectedCounts, RowRefusedError
 from biometrics.intake.sqlite import SqliteIntakeStore
 from biometrics.models import WebhookDelivery
 from biometrics.publishing import topics
-from biometrics.publishing.claims import Limits
+from biometrics.publishing.choosing import Limits
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from biometrics.publishing.relay import Relay
 from biometrics.vendors.terra.adapter import Terra
