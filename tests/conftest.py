@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Generator, Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
@@ -16,6 +17,13 @@ from tests import wire
 from tests.databases import migrate
 
 pytest_plugins = ["tests.leaks", "tests.services"]
+# No test is timed: an example that takes long says that the machine is busy.
+hypothesis.settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("untimed")
 _TEMPLATE = "auren_template"
 _GROUPS: dict[str, list[tuple[str, str]]] = {}
 _BLOCKER = pytest.StashKey[DjangoDbBlocker]()
