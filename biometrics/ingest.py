@@ -50,7 +50,8 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Proven:
-    slot: int
+    # None: by a token of the person, which no list of secrets holds.
+    slot: int | None
     account_id: str | None
 
 
@@ -93,7 +94,8 @@ async def _admit(
             vendor=adapter.slug, received_at=request.received_at
         )
         raise
-    _slot_used(adapter.slug, str(proven.slot)).inc()
+    if proven.slot is not None:
+        _slot_used(adapter.slug, str(proven.slot)).inc()
     try:
         envelope = await _read(request, adapter=adapter, proven=proven)
     except MalformedPayloadError as error:
@@ -186,7 +188,7 @@ async def _prove(
         account = await runtime.tokens.account(digest)
         if account is None:
             raise SignatureError("unknown_token", "The token is unknown or revoked.")
-        return _Proven(slot=0, account_id=account)
+        return _Proven(slot=None, account_id=account)
     credentials = credentials_of(adapter)
     if len(request.body) > LARGE_BODY:
         slot = await asyncio.to_thread(adapter.verify, request, credentials=credentials)
@@ -225,7 +227,7 @@ def _row(
         headers=_kept(request, adapter=adapter),
         traceparent=traceparent,
         trace=(envelope.trace or "")[:200],
-        secret_slot=proven.slot,
+        secret_slot=proven.slot or 0,
         received_at=request.received_at,
         status="ignored" if ignored else "pending",
         error_code="ignored" if ignored else "",
@@ -253,7 +255,7 @@ def _malformed_row(
         body=request.body,
         headers=_kept(request, adapter=adapter),
         traceparent=traceparent,
-        secret_slot=proven.slot,
+        secret_slot=proven.slot or 0,
         received_at=request.received_at,
         status="parked",
         error_code="malformed",

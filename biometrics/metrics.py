@@ -29,7 +29,7 @@ INTAKE_IN_FLIGHT = Gauge(
 )
 SECRET_SLOT_USED = Counter(
     "biobridge_secret_slot_used",
-    "Deliveries proven by each active secret, by its place in the list.",
+    "Deliveries proven by each active secret, by its place in the list, from 0.",
     ["vendor", "slot"],
 )
 EVENTS = Counter(

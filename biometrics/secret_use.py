@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
 
+from biometrics.errors import UnknownVendorError
 from biometrics.models import SecretUse, WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
+from biometrics.vendors.registry import get_adapter
 
 # A secret that proved nothing for so long is not used any more.
 IDLE = timedelta(days=7)
@@ -62,6 +64,13 @@ def idle_since(row: SecretUse) -> datetime:
     return row.last_at or row.since
 
 
+def proof_of(delivery: WebhookDelivery) -> str:
+    """Say what proved the sender of a webhook, as metrics and pages number secrets."""
+    if _is_personal(delivery.vendor):
+        return "the person's own token"
+    return f"secret {delivery.secret_slot} of {delivery.vendor} (counted from 0)"
+
+
 def is_used(row: SecretUse, *, now: datetime) -> bool:
     """Say whether the secret proved anything in the last week."""
     return row.last_at is not None and now - row.last_at < IDLE
@@ -85,8 +94,19 @@ def may_go(row: SecretUse, *, now: datetime) -> bool:
 
 def _active() -> Iterator[tuple[tuple[str, int], str]]:
     for vendor, secrets in settings.AUREN_WEBHOOK_SECRETS.items():
+        # A secret that is set there all the same proves nothing.
+        if _is_personal(vendor):
+            continue
         for slot, secret in enumerate(secrets):
             yield (vendor, slot), fingerprint(secret)
+
+
+def _is_personal(vendor: str) -> bool:
+    """Say whether each person proves their deliveries with a token of their own."""
+    try:
+        return get_adapter(vendor).personal_tokens
+    except UnknownVendorError:
+        return False
 
 
 def fingerprint(secret: str) -> str:

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
-from biometrics import parked
+from biometrics import parked, secret_use
 from biometrics.admin import as_command, ledger_page
 from biometrics.admin.base import (
     NOTHING,
@@ -41,7 +41,7 @@ from biometrics.models import (
     OutboxMessage,
     WebhookDelivery,
 )
-from biometrics.models.intake import DeliveryStatus
+from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
 from biometrics.payloads import shown_body
 from biometrics.replay import runs
 from biometrics.replay.comparing import Preview
@@ -102,7 +102,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
                     "processed",
                     "attempts",
                     "shard",
-                    "secret_slot",
+                    "proof",
                     "trace",
                     "dedupe_key",
                     "traceparent",
@@ -201,6 +201,12 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         if not row.error:
             return NOTHING
         return f"{row.error_code}: {row.error}"
+
+    @display(description="Proven by")
+    def proof(self, row: WebhookDelivery) -> str:
+        """Show what proved the sender; what we fetched had to prove nothing."""
+        is_sent = row.origin == DeliveryOrigin.WEBHOOK
+        return secret_use.proof_of(row) if is_sent else NOTHING
 
     @display(description="Events")
     def its_events(self, row: WebhookDelivery) -> SafeString | str:

@@ -31,7 +31,7 @@ class SecretUseAdmin(ReadOnlyAdmin[SecretUse]):
         """Read each with what the others of its vendor do, in one query."""
         return secret_use.rows().order_by(*self.ordering)
 
-    @display(description="Secret", ordering="vendor")
+    @display(description="Secret (counted from 0)", ordering="vendor")
     def place(self, row: SecretUse) -> str:
         """Show the vendor and the place in its list."""
         return str(row)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from biometrics import secret_use
 from biometrics.admin.base import link, list_link
 from biometrics.admin.words import lasted
 from biometrics.models import BiometricEvent, OutboxMessage, Reading, WebhookDelivery
@@ -66,11 +67,10 @@ def _received(delivery: WebhookDelivery) -> Step:
             at=delivery.received_at,
             details=[f"origin: {delivery.origin}"],
         )
-    proof = f"secret {delivery.secret_slot + 1}"
     return Step(
         title="Received, proven and stored before the 2xx",
         at=delivery.received_at,
-        details=[f"proven by {proof} of {delivery.vendor}"],
+        details=[f"proven by {secret_use.proof_of(delivery)}"],
     )
 
 

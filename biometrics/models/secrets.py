@@ -6,7 +6,7 @@ from django.db import models
 
 
 class SecretUse(models.Model):
-    """One active secret of a vendor, by its place in the list of the settings.
+    """One active secret of a vendor, by its place in the list of the settings, from 0.
 
     `fingerprint` tells one secret from another and reveals neither. The row starts anew
     when another secret takes the place: `since` says from when on `proven` counts the
@@ -28,4 +28,4 @@ class SecretUse(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.vendor} secret {self.slot + 1}"
+        return f"{self.vendor} secret {self.slot}"

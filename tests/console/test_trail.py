@@ -112,6 +112,30 @@ def test_an_alert_that_nothing_told_of_counts_when_it_was_raised_on_the_way(
     assert [s.since for s in trail.steps if s.title == "Judged: alert"] == [since]
 
 
+@pytest.mark.parametrize(
+    ("columns", "proof"),
+    [
+        ({"vendor": "terra", "secret_slot": 0}, "secret 0 of terra (counted from 0)"),
+        ({"vendor": "terra", "secret_slot": 1}, "secret 1 of terra (counted from 0)"),
+        ({"vendor": "healthkit"}, "the person's own token"),
+        ({"vendor": "gone", "secret_slot": 2}, "secret 2 of gone (counted from 0)"),
+    ],
+)
+def test_what_proved_its_sender_is_named_as_everywhere(
+    admin_client: Client,
+    published: SimpleNamespace,
+    columns: dict[str, Any],
+    proof: str,
+) -> None:
+    trail = follow(published, **columns)
+    assert trail.steps[0].details == [f"proven by {proof}"]
+    url = page_url("webhookdelivery", published.webhookdelivery.pk)
+    page = unescape(admin_client.get(url).content.decode())
+    assert page.count(proof) == 2
+    WebhookDelivery.objects.update(origin="backfill")
+    assert proof not in unescape(admin_client.get(url).content.decode())
+
+
 def test_its_page_links_the_whole_way(
     admin_client: Client, published: SimpleNamespace
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import re
 import select
 import socket
+from collections import Counter
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +17,7 @@ import orjson
 import pytest
 from django.db import OperationalError
 
-from biometrics import selectors
+from biometrics import secret_use, selectors
 from biometrics.models import (
     IntakeCount,
     Subject,
@@ -414,6 +416,39 @@ def test_metrics_count_deliveries(bridge: RunningBridge) -> None:
     text = bridge.request("GET", "/metrics").body.decode()
     assert 'biobridge_deliveries_total{outcome="accepted",vendor="whoop"}' in text
     assert 'biobridge_queue_depth{queue="deliveries",status="pending"} 1.0' in text
+
+
+@pytest.mark.usefixtures("person")
+def test_secrets_are_counted_from_0_and_a_persons_token_is_none_of_them(
+    bridge: RunningBridge,
+) -> None:
+    """AUREN_WEBHOOK_SECRET_TERRA is terra-old-secret,terra-signing-secret here."""
+
+    def used() -> Counter[str]:
+        text = bridge.request("GET", "/metrics").body.decode()
+        name = "biobridge_secret_slot_used_total"
+        found = re.findall(rf"{name}\{{(.*)\}} (.*)", text)
+        return Counter({labels: int(float(count)) for labels, count in found})
+
+    before = used()
+    for vendor, secret in (
+        ("terra", "terra-old-secret"),
+        ("terra", "terra-signing-secret"),
+        ("terra", "terra-signing-secret"),
+        ("healthkit", TOKEN),
+    ):
+        body = BODIES[vendor](mark=str(uuid4()))
+        assert bridge.deliver(vendor, body, secret=secret).status in {200, 202}
+    counted = used() - before
+    assert counted == {'slot="0",vendor="terra"': 1, 'slot="1",vendor="terra"': 2}
+    assert [
+        secret_use.proof_of(row) for row in WebhookDelivery.objects.order_by("id")
+    ] == [
+        "secret 0 of terra (counted from 0)",
+        "secret 1 of terra (counted from 0)",
+        "secret 1 of terra (counted from 0)",
+        "the person's own token",
+    ]
 
 
 def test_metrics_are_read_while_the_database_is_away(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -139,6 +140,31 @@ def test_the_console_says_which_may_go_and_shows_no_secret() -> None:
     for shown in (text, detail):
         assert "old-one" not in shown
         assert rows()[0].fingerprint not in shown
+
+
+def test_one_secret_has_one_number_everywhere() -> None:
+    """Counted from 0: in the list, in both metrics, in the admin and on its page."""
+    now = datetime.now(tz=UTC)
+    secret_use.keep(now=now)
+    proven(now, slot=1)
+    client = Client()
+    client.force_login(User.objects.create_superuser("ops", password="x"))
+    listed = client.get(reverse("admin:biometrics_secretuse_changelist"))
+    text = listed.content.decode()
+    assert {"terra secret 0", "terra secret 1"} <= set(
+        re.findall(r"terra secret \d", text)
+    )
+    assert "terra secret 2" not in text
+    assert "counted from 0" in text
+    delivery = WebhookDelivery.objects.get()
+    assert secret_use.proof_of(delivery) == "secret 1 of terra (counted from 0)"
+    assert {row.slot for row in SecretUse.objects.all()} == {0, 1}
+
+
+def test_a_token_of_a_person_is_no_secret_of_the_list(settings: Settings) -> None:
+    settings.AUREN_WEBHOOK_SECRETS = {"healthkit": ["useless"], "terra": ["old-one"]}
+    secret_use.keep(now=START)
+    assert set(SecretUse.objects.values_list("vendor", flat=True)) == {"terra"}
 
 
 def test_the_metric_says_how_long_each_was_idle() -> None:
