@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from auren.health import TableCollector
 from auren.management.commands import reference
 from auren.reference import configuration, dependencies
 from auren.reference.metrics import described
+from tests.drills.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "ops" / "prometheus" / "alerts.yml"
@@ -135,6 +137,50 @@ def test_every_alert_is_in_the_runbook_and_no_other() -> None:
     for name, entry in named.items():
         for part in ("Means", "Look at", "Do", "Over"):
             assert f"* **{part}**: " in entry, f"{name}: {part}"
+
+
+_TRIED = re.compile(r"^\* \*\*Tried\*\* \d{4}-\d\d-\d\d by\s+`(\S+)`:\s", re.MULTILINE)
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in rules()])
+def test_a_runbook_entry_names_what_caused_its_alert(alert: str) -> None:
+    page = (ROOT / "docs" / "runbook.md").read_text()
+    (entry,) = re.findall(
+        rf"^## {alert}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL
+    )
+    causes = _TRIED.findall(entry)
+    assert causes
+    assert len(causes) == entry.count("**Tried**")
+    for cause in causes:
+        path, *names = cause.split("::")
+        if path == "tests/drills/faults.py":
+            assert names == [alert]
+            assert alert in {fault.alert for fault in FAULTS}
+        else:
+            assert _has_test(ROOT / path, names), cause
+            assert f'selected("{alert}"' in (ROOT / path).read_text()
+
+
+def test_the_test_that_the_runbook_names_for_all_rules_exists() -> None:
+    page = (ROOT / "docs" / "runbook.md").read_text()
+    introduction = page.partition("\n## ")[0]
+    ((path, name),) = re.findall(r"`(tests/\S+\.py)::(\w+)`", introduction)
+    assert _has_test(ROOT / path, [name])
+
+
+def _has_test(path: Path, names: list[str]) -> bool:
+    """Say whether a file has this function, within these classes."""
+    body: list[ast.stmt] = ast.parse(path.read_text()).body
+    for name in names:
+        found = [
+            node
+            for node in body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
+        ]
+        if not found:
+            return False
+        body = found[0].body
+    return names[-1].startswith("test_")
 
 
 def test_every_alert_says_how_bad_it_is_and_what_it_is() -> None:
