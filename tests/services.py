@@ -6,9 +6,9 @@ Fixtures for one shared server: ``valkey`` (URL), ``kafka`` (bootstrap servers),
 ``own_valkey``, ``own_kafka``, ``own_postgres``. ``chromium`` is the browser's path.
 
 A service that this machine cannot offer is a skip that says why, and a failure when
-AUREN_REQUIRE (comma-separated: postgres, redis, kafka, browser, nginx, promtool) names
-it. One that is
-here and does not start is always a failure.
+AUREN_REQUIRE (comma-separated: postgres, redis, kafka, browser, nginx, promtool, files
+for enough open files, tools for what the README's blocks are typed with) names it. One
+that is here and does not start is always a failure.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import resource
 import shutil
 import tempfile
 import uuid
@@ -32,7 +33,9 @@ from auren.devstack.process import UnavailableError
 from auren.devstack.services import EmbeddedService
 from auren.devstack.valkey import EmbeddedValkey
 
-REQUIRABLE = frozenset({"postgres", "redis", "kafka", "browser", "nginx", "promtool"})
+REQUIRABLE = frozenset(
+    ["postgres", "redis", "kafka", "browser", "nginx", "promtool", "files", "tools"]
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 ServiceT = TypeVar("ServiceT", bound=EmbeddedService)
@@ -64,6 +67,21 @@ def unavailable(requirement: str, *, reason: str) -> None:
     if requirement in required():
         pytest.fail(f"AUREN_REQUIRE names {requirement}: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def open_files(wanted: int) -> Iterator[None]:
+    """Let this process and its children have so many files and connections open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = max(hard, wanted) if hard != resource.RLIM_INFINITY else hard
+    try:
+        # root may have more than the machine's limit.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), enough))
+    except (ValueError, OSError):
+        reason = f"This machine allows {hard} open files, {wanted} are needed."
+        unavailable("files", reason=reason)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _started(service: ServiceT, *, requirement: str) -> ServiceT:

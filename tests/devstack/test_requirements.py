@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +69,31 @@ def test_what_is_required_fails_instead(tmp_path: Path) -> None:
     assert "2 errors" in said
     assert "AUREN_REQUIRE names browser: No browser is installed" in said
     assert "AUREN_REQUIRE names postgres: No PostgreSQL server" in said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "outcome"), [("files", pytest.fail), ("", pytest.skip)]
+)
+def test_a_machine_that_allows_too_few_open_files_is_told(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, outcome: Any
+) -> None:
+    def refuse(_what: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (256, 1024))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    monkeypatch.setenv("AUREN_REQUIRE", wanted)
+    with (
+        pytest.raises(outcome.Exception, match="allows 1024 open files, 2500"),
+        services.open_files(2500),
+    ):
+        pass
+
+
+def test_the_check_of_a_clean_machine_skips_nothing() -> None:
+    said = (ROOT / ".ci" / "run").read_text()
+    (named,) = re.findall(r"^export AUREN_REQUIRE=(\S+)$", said, re.MULTILINE)
+    assert set(named.split(",")) == services.REQUIRABLE
 
 
 def test_a_misspelt_requirement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.stack import ROOT, SECRETS, Stack
+from tests.services import unavailable
 
 
 def blocks(page: str) -> list[str]:
@@ -25,7 +24,7 @@ class Terminal:
     def __init__(self, stack: Stack, home: Path) -> None:
         for tool in ("bash", "openssl", "curl"):
             if shutil.which(tool) is None:
-                pytest.skip(f"{tool} is not installed")
+                unavailable("tools", reason=f"No {tool} is installed.")
         self._stack = stack
         self._home = home
         (home / ".devstack").mkdir(parents=True)

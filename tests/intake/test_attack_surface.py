@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import resource
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +30,7 @@ from tests.intake.attacked import (
     request,
     statuses,
 )
+from tests.services import open_files
 
 SLOW_CONNECTIONS = 2000
 PATHS = (
@@ -315,17 +314,6 @@ def test_requests_without_end_on_one_connection_are_not_kept(web: Web) -> None:
     assert web.deliver() == 200
 
 
-@contextmanager
-def many_files() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = SLOW_CONNECTIONS + 500
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        pytest.skip(f"this machine allows {hard} open files, {wanted} are needed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 def test_two_thousand_slow_connections_do_not_stop_a_good_sender(
     tmp_path: Path,
 ) -> None:
@@ -337,7 +325,7 @@ def test_two_thousand_slow_connections_do_not_stop_a_good_sender(
         b"POST /webhooks/terra HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n"
         + b"x" * 10_000,
     )
-    with many_files(), ExitStack() as stack:
+    with open_files(SLOW_CONNECTIONS + 500), ExitStack() as stack:
         web = Web(tmp_path)
         stack.callback(web.stop)
         slow = []
