@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
+from biometrics.admin import inbox
 from biometrics.models import (
     AlertSubscription,
     AuditEntry,
@@ -22,6 +23,7 @@ from biometrics.models import (
     StaffAlarm,
 )
 from biometrics.realtime.broadcast import broadcast_numbers
+from resilience import get_breaker
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.seed import World
 from tests.browser.staff import Staff
@@ -269,3 +271,65 @@ def test_what_is_live_is_only_what_one_may_see(
     assert {"as_of", "parked", "deliveries_due"} <= numbers.keys()
     kinds = {key.partition("_")[0] for key in numbers}
     assert kinds.isdisjoint({"alerts", "outbox", "delay", "replay"})
+
+
+def test_an_alert_is_acknowledged_by_keyboard_in_one_go(
+    page: Page, boss: Staff, rows: World
+) -> None:
+    page.goto(inbox.open_url())
+    name = f"Acknowledge alert of {rows.alert.night}: Useful"
+    tab_to(page, page.get_by_role("button", name=name))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Acknowledged. Useful")).to_be_visible()
+    rows.alert.refresh_from_db()
+    assert (rows.alert.status, rows.alert.acknowledged_by) == (
+        "acknowledged",
+        boss.name,
+    )
+
+
+def test_several_alerts_are_acknowledged_by_keyboard(page: Page, rows: World) -> None:
+    page.goto(inbox.open_url())
+    tab_to(page, page.locator(f'[name="_selected_action"][value="{rows.alert.pk}"]'))
+    page.keyboard.press("Space")
+    tab_to(page, page.locator('select[name="action"]'))
+    page.keyboard.type("Ack")
+    tab_to(page, page.get_by_role("button", name="Run", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("marked as seen by you")).to_be_visible()
+    tab_to(page, page.get_by_label("What was it worth?"))
+    page.keyboard.type("Useful")
+    tab_to(page, page.get_by_label("What you found or did"))
+    page.keyboard.type("Has a cold")
+    tab_to(page, page.get_by_role("button", name="Acknowledge", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 alert acknowledged.")).to_be_visible()
+    rows.alert.refresh_from_db()
+    assert (rows.alert.status, rows.alert.feedback) == ("acknowledged", "useful")
+
+
+def test_values_are_revealed_by_keyboard(page: Page, rows: World) -> None:
+    url = reverse("admin:biometrics_hrvalert_change", args=[rows.alert.pk])
+    page.goto(url)
+    expect(page.locator("canvas")).to_have_count(0)
+    tab_to(page, page.get_by_role("link", name="Reveal").first)
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Reason"))
+    page.keyboard.type("The person asked us to look")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{url}")
+    expect(page.locator("canvas").first).to_be_visible()
+    entry = AuditEntry.objects.get(verb="values.reveal", actor__startswith="staff")
+    assert entry.reason == "The person asked us to look"
+
+
+def test_a_circuit_is_opened_by_keyboard(page: Page, boss: Staff) -> None:
+    page.goto(reverse("admin:resilience_breakermode_detail", args=["kafka"]))
+    tab_to(page, page.get_by_role("link", name="Force open"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Reason"))
+    page.keyboard.type("The brokers are being moved")
+    tab_to(page, page.get_by_role("button", name="Force open kafka"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("every call is refused").first).to_be_visible()
+    assert get_breaker("kafka").snapshot().mode == "forced_open"
