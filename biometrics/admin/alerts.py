@@ -36,6 +36,7 @@ from biometrics.admin.reasons import ReasonForm, Verb, confirm
 from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
 from biometrics.admin.words import plural
 from biometrics.alerts import staff
+from biometrics.alerts.explaining import why
 from biometrics.models import BiometricEvent, HrvAlert, HrvNight, OutboxMessage
 from biometrics.models.hrv import AlertStatus, Feedback, Severity
 from biometrics.trails import deliveries_of
@@ -190,7 +191,7 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
     def evidence_line(self, row: HrvAlert) -> str:
         """Say which rule spoke; values are on the alert's own page."""
         # Of the annotation in get_queryset.
-        return inbox.why(row, state=row.baseline_state)  # type: ignore[attr-defined]
+        return why(row, state=row.baseline_state)  # type: ignore[attr-defined]
 
     @display(description="Rules that spoke, by code")
     def rules(self, row: HrvAlert) -> str:

@@ -12,13 +12,9 @@ from django.utils import timezone
 
 from biometrics import balances, board
 from biometrics.admin import inbox, ledger_page, parked_work
-from biometrics.admin.base import link, moment
 from biometrics.admin.hrv_rates import disturbance
-from biometrics.admin.inbox import WORST_FIRST, why
 from biometrics.alerts.wording import LIMITS_OF_USE
 from biometrics.board.traffic import OPTIONS
-from biometrics.models import HrvAlert, WebhookDelivery
-from biometrics.models.hrv import AlertStatus
 
 _PAGES = {
     "ledger": (ledger_page.NAME, ledger_page.PERMISSION, ""),
@@ -43,7 +39,9 @@ _PAGES = {
 
 _HEADERS = {
     "alarms": ["Since (UTC)", "What", "Whose", "What to do"],
+    "alerts": ["Severity", "Person", "Night", "Why"],
     "breakers": ["Circuit", "State", "What it does now"],
+    "deliveries": ["Received (UTC)", "Vendor", "Type", "Status"],
     "ledger": [
         "Vendor",
         "Received",
@@ -78,35 +76,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["ledger_title"] = ledger_page.TITLE
         context["traffic_data"] = json.dumps(shown["charts"]["traffic"])
         context["traffic_options"] = json.dumps(OPTIONS)
-        context["deliveries"] = {
-            "headers": ["Received (UTC)", "Vendor", "Type", "Status"],
-            "rows": [
-                [
-                    link(row, moment(row.received_at)),
-                    row.vendor,
-                    row.event_type,
-                    row.status,
-                ]
-                for row in WebhookDelivery.objects.order_by("-id")[:8]
-            ],
-        }
     if may("biometrics.view_hrvalert"):
         context["limits_of_use"] = LIMITS_OF_USE
         context["disturbance"] = disturbance(now=now, opened=shown["numbers"])
-        context["alerts"] = {
-            "headers": ["Severity", "Person", "Night", "Why"],
-            "rows": [
-                [
-                    link(row, row.severity),
-                    row.subject,
-                    row.night.isoformat(),
-                    why(row, state=row.evidence.get("state")),
-                ]
-                for row in HrvAlert.objects.filter(status=AlertStatus.OPEN)
-                .select_related("subject")
-                .order_by(*WORST_FIRST)[:8]
-            ],
-        }
     return context
 
 

@@ -15,18 +15,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from biometrics.admin.base import safe_next
-from biometrics.admin.hrv_evidence import spoke, without_numbers
-from biometrics.alerts import staff
-from biometrics.alerts.ruleset import RANK
+from biometrics.alerts import explaining, staff
 from biometrics.models import HrvAlert
 from biometrics.models.hrv import AlertStatus, Feedback
 
 LIST = "admin:biometrics_hrvalert_changelist"
-# The words for severities happen to sort by the alphabet as they do by weight, so an
-# index serves this order.
-WORST_FIRST = ("severity", "-raised_at")
 _TABS = (("Open", "open"), ("Acknowledged", "acknowledged"), ("All", ""))
-_RANKS: dict[str, int] = {str(name): rank for name, rank in RANK.items()}
 _SHORT = {
     Feedback.USEFUL: "Useful",
     Feedback.EXPLAINED: "Explained",
@@ -55,18 +49,8 @@ def tabs(request: HttpRequest) -> list[dict[str, object]]:
 def ordering(request: HttpRequest) -> tuple[object, ...]:
     """Return the order: of open ones the worst, of all the newest come first."""
     if request.GET.get("status__exact") == AlertStatus.OPEN:
-        return WORST_FIRST
+        return explaining.WORST_FIRST
     return ("-raised_at",)
-
-
-def why(alert: HrvAlert, *, state: str | None) -> str:
-    """Return in one line why it was raised, the worst rule, without a value or limit."""
-    rules = spoke(alert, state=state, wording=without_numbers)
-    if not rules:
-        return "No rule holds any more."
-    more = f" (and {len(rules) - 1} more)" if len(rules) > 1 else ""
-    worst = max(rules, key=lambda rule: _RANKS.get(rule.severity, -1))
-    return f"{worst.words}{more}"
 
 
 def age(at: datetime, *, now: datetime) -> str:

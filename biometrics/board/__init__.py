@@ -14,6 +14,7 @@ from biometrics import balances, selectors, waiting
 from biometrics.board.accounts import accounts
 from biometrics.board.circuits import circuits
 from biometrics.board.needs import needs
+from biometrics.board.newest import newest
 from biometrics.board.parts import Board, merged
 from biometrics.board.summary import summary
 from biometrics.board.traffic import traffic
@@ -48,7 +49,10 @@ def whole(*, now: datetime, ledger: tuple[Balance, datetime] | None = None) -> B
     counted = ledger or balances.kept()
     first = quick(now=now)
     opened = first["numbers"]["alarms_open"]
-    parts = [first, traffic(now=now), circuits(now=now), needs(opened)]
+    parts = [
+        *(first, traffic(now=now), circuits(now=now), needs(opened)),
+        newest(),
+    ]
     if counted is not None:
         balance, at = counted
         parts.append(accounts(balance, at=at))

@@ -267,7 +267,9 @@ def test_what_is_live_is_only_what_one_may_see(
     expect(page.locator("[data-live-state]")).to_have_text("live")
     with opened.value.expect_event("framereceived") as came:
         assert as_worker(lambda: broadcast_numbers(now=timezone.now()))
-    numbers = json.loads(came.value)["numbers"]
+    told = json.loads(came.value)
+    numbers = told["numbers"]
+    assert "alerts" not in told["tables"]
     assert {"as_of", "parked", "deliveries_due"} <= numbers.keys()
     kinds = {key.partition("_")[0] for key in numbers}
     assert kinds.isdisjoint({"alerts", "outbox", "delay", "replay"})

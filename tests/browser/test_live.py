@@ -12,11 +12,12 @@ from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 
 from biometrics import alarms, balances, nudges
+from biometrics.models import HrvAlert
 from biometrics.realtime import broadcast
 from biometrics.realtime.broadcast import broadcast_numbers
 from resilience import force_open
 from tests.bridge import RunningBridge
-from tests.browser.seed import World, body, sleep
+from tests.browser.seed import ILL, World, body, sleep
 from tests.browser.staff import Staff
 
 INDEX = reverse("admin:index")
@@ -71,6 +72,30 @@ def test_an_empty_dashboard_fills_while_one_looks(
     expect(alarm).to_contain_text("Silent stream")
     alarm.get_by_role("link").click()
     expect(page.get_by_text("Nothing came for days.")).to_be_visible()
+
+
+def test_what_came_last_changes_while_one_looks(
+    page: Page, site: RunningBridge, world: World, as_worker: Callable[[Any], Any]
+) -> None:
+    HrvAlert.objects.update(status="acknowledged")
+    page.goto(INDEX)
+    expect(page.locator("[data-live-state]")).to_have_text("live")
+    nothing = page.get_by_text("No open alerts: no night waits")
+    expect(nothing).to_be_visible()
+    delivery = page.locator("[data-live-rows=deliveries] tr").first
+    expect(delivery).to_contain_text("processed")
+    night = sleep(day=now(), rmssd=60, resting=54)
+    site.deliver("terra", body(user_id="terra-kim", nights=[night]))
+    HrvAlert.objects.filter(pk=world.alert.pk).update(status="open")
+    push_whole(as_worker)
+    # The list says what the number beside it says.
+    expect(page.locator("[data-live=alerts_open]").first).to_have_text("1")
+    expect(nothing).to_be_hidden()
+    alert = page.locator("[data-live-rows=alerts] tr")
+    expect(alert).to_contain_text(ILL)
+    expect(delivery).to_contain_text("pending")
+    alert.get_by_role("link").click()
+    page.wait_for_url(f"**/hrvalert/{world.alert.pk}/change/")
 
 
 @pytest.fixture

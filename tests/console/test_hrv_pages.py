@@ -20,14 +20,8 @@ from pytest_django.fixtures import Settings
 
 from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.hrv_chart import around, of_person
-from biometrics.admin.hrv_evidence import (
-    AnyRule,
-    Spoke,
-    evidence_of,
-    in_words,
-    spoke,
-)
-from biometrics.admin.inbox import why
+from biometrics.admin.hrv_evidence import evidence_of
+from biometrics.alerts.explaining import AnyRule, Spoke, in_words, spoke, why
 from biometrics.alerts.hrv_1 import HRV_1
 from biometrics.alerts.ruleset import AbsoluteRule, DropRule
 from biometrics.models import HrvAlert, HrvNight

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from auren.health import TableCollector
 from biometrics import board, depths, nudges, parked_groups, selectors, tasks, waiting
-from biometrics.admin.inbox import WORST_FIRST
+from biometrics.alerts.explaining import WORST_FIRST
 from biometrics.alerts.ruleset import RANK
 from biometrics.board.summary import summary
 from biometrics.models import (
