@@ -8,38 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import aiohttp
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
-from biometrics import deliveries
+from biometrics import deliveries, payload_rows, stopping
 from biometrics.connections.downloads import check_address, download, open_downloads
 from biometrics.connections.guard import Guard
 from biometrics.deliveries import PROCESSED, Disposition
 from biometrics.errors import (
-    MalformedPayloadError,
-    UnknownVendorError,
+    AnswerTooLargeError,
     UnreadableDeliveryError,
     VendorRefusedError,
     VendorUnavailableError,
 )
-from biometrics.intake.rows import payload_id, payload_key
+from biometrics.intake.large import LARGE_BODY
 from biometrics.items import Item
 from biometrics.models import WebhookDelivery
-from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
-from biometrics.shards import shard_of
-from biometrics.vendors.base import Envelope, InboundRequest
+from biometrics.models.intake import DeliveryStatus
 from biometrics.vendors.payloads import PayloadAddress
-from biometrics.vendors.registry import get_adapter
 
-# Payloads may be large: so many are in memory at once.
+# So many are in memory at once; large ones alone.
 AT_ONCE = 4
-# No further ones are begun after that, so that a batch stays well within its lease.
+# No further ones are begun after that, so that a task ends before its time is up.
 SECONDS = 10.0
 _FIRST_WAIT_S = 5.0
 _jitter = random.SystemRandom()
@@ -47,88 +43,86 @@ _ADVICE = (
     "Have the vendor send it again, or fetch the days with manage.py backfill; to have"
     " data sent instead of addresses, turn off the ping mode in the vendor's dashboard."
 )
-_DUE = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
 
 
-def fetch(items: Sequence[Item], *, now: Callable[[], datetime]) -> None:
-    """Fetch what these announce and decide each; at most AT_ONCE of them.
+def in_turns(
+    items: Sequence[Item],
+    *,
+    now: Callable[[], datetime],
+    began: float,
+    prolong: Callable[[], None],
+) -> Iterator[Sequence[Item]]:
+    """Fetch what these announce; yield those that are decided, to be stored at once.
 
-    Must be called outside of any transaction and event loop.
+    Some at a time, and large ones alone after a call of `prolong`, which makes sure of
+    downloads.LONGEST_S: what was yielded before is let go. What is not begun within
+    SECONDS of `began` (monotonic), or before the worker is stopped, is left as it was.
+    Must be gone through outside of any transaction and event loop.
     """
-    _notice_known(items)
-    left = [item for item in items if item.disposition is None]
-    if left:
-        asyncio.run(_fetch_all(left, now=now))
+    for start in range(0, len(items), AT_ONCE):
+        if start and _is_over(began):
+            _leave(items[start:])
+            return
+        some = items[start : start + AT_ONCE]
+        _notice_known(some)
+        _fetch_all([i for i in some if i.disposition is None], now=now, most=LARGE_BODY)
+        large = [item for item in some if item.disposition is None]
+        yield from _letting_go([i for i in some if i.disposition is not None])
+        for at, item in enumerate(large):
+            if _is_over(began):
+                _leave(large[at:])
+                break
+            prolong()
+            _fetch_all([item], now=now, most=None)
+            yield from _letting_go([item])
 
 
-def settle(items: Sequence[Item]) -> set[int]:
-    """Store what was fetched and strike out addresses; return shards with new work.
-
-    To be called in the transaction that notes the ends of the items. What was parked
-    after its payload had come has none.
-    """
-    announced = [
-        item
-        for item in items
-        if item.is_payload_announced and item.disposition is not None
-    ]
-    if not announced:
-        return set()
-    taken = [item for item in announced if item.disposition == PROCESSED]
-    fetched = [item.payload for item in taken if item.payload is not None]
-    WebhookDelivery.objects.bulk_create(fetched, ignore_conflicts=True)
-    shards = {row.shard for row in fetched if row.status in _DUE}
-    # Fetched before: to replay the announcement is to replay what it announced.
-    known = [_public_id(item.delivery) for item in taken if item.payload is None]
-    if known:
-        rows = WebhookDelivery.objects.filter(public_id__in=known, body__isnull=False)
-        shards |= deliveries.make_due(rows)
-    WebhookDelivery.objects.bulk_update(
-        [
-            WebhookDelivery(id=item.delivery.id, body=shown_body(item.delivery))
-            for item in announced
-            if item.disposition is not None and item.disposition.status not in _DUE
-        ],
-        ["body"],
-        batch_size=100,
-    )
-    return shards
-
-
-def shown_body(delivery: WebhookDelivery) -> bytes | None:
-    """Return a delivery's bytes as anybody may see them."""
-    try:
-        source = get_adapter(delivery.vendor).payloads
-    except UnknownVendorError:
-        source = None
-    is_secret = source is not None and source.event_type == delivery.event_type
-    if source is None or delivery.body is None or not is_secret:
-        return None if delivery.body is None else bytes(delivery.body)
-    return source.struck_out(bytes(delivery.body))
-
-
-def _public_id(delivery: WebhookDelivery) -> UUID:
-    return payload_id(vendor=delivery.vendor, announcement=delivery.public_id)
+def _letting_go(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield these, then drop what they fetched: stored or not, others need the room."""
+    yield items
+    for item in items:
+        item.payload = None
 
 
 def _notice_known(items: Sequence[Item]) -> None:
     """Note of which of these the payload is here already."""
     rows = WebhookDelivery.objects.filter(
-        public_id__in=[_public_id(item.delivery) for item in items]
+        public_id__in=[payload_rows.id_of(item.delivery) for item in items]
     )
     known = set(rows.values_list("public_id", flat=True))
     for item in items:
-        if _public_id(item.delivery) in known:
+        if payload_rows.id_of(item.delivery) in known:
             item.disposition = PROCESSED
 
 
-async def _fetch_all(items: Sequence[Item], *, now: Callable[[], datetime]) -> None:
+def _is_over(began: float) -> bool:
+    return time.monotonic() - began > SECONDS or stopping.is_asked()
+
+
+def _leave(items: Sequence[Item]) -> None:
+    """Have a later turn find them as if this one had not begun."""
+    deliveries.take_back([item.delivery for item in items])
+
+
+def _fetch_all(
+    items: Sequence[Item], *, now: Callable[[], datetime], most: int | None
+) -> None:
+    """Decide each but those whose payload has more than `most` bytes."""
+    if items:
+        asyncio.run(_fetch_together(items, now=now, most=most))
+
+
+async def _fetch_together(
+    items: Sequence[Item], *, now: Callable[[], datetime], most: int | None
+) -> None:
     async with open_downloads() as http:
 
         async def one(item: Item) -> None:
             try:
                 with item.followed():
-                    item.disposition = await _fetch(item, http=http, now=now)
+                    item.disposition = await _fetch(
+                        item, http=http, now=now, most=most
+                    )
             # The task's time is up, which is nobody's fault.
             except SoftTimeLimitExceeded:
                 raise
@@ -141,92 +135,50 @@ async def _fetch_all(items: Sequence[Item], *, now: Callable[[], datetime]) -> N
 
 
 async def _fetch(
-    item: Item, *, http: aiohttp.ClientSession, now: Callable[[], datetime]
-) -> Disposition:
+    item: Item,
+    *,
+    http: aiohttp.ClientSession,
+    now: Callable[[], datetime],
+    most: int | None,
+) -> Disposition | None:
     adapter, delivery = item.adapter, item.delivery
-    source, spec = adapter.payloads, adapter.api
-    assert source is not None
-    assert spec is not None
-    slug = adapter.slug
-    hosts = settings.AUREN_VENDORS.get(slug, {}).get("payload_hosts") or source.hosts
+    cap = adapter.max_body_bytes or settings.WEBHOOK_MAX_BODY_MB * 2**20
+    limit = cap if most is None else min(most, cap)
     try:
-        address = source.address_in(
-            item.stored.body, received_at=item.stored.received_at
-        )
+        address = _address(item)
         if now() >= address.expires_at:
             message = "The address in url ran out (expires_in) before it was fetched."
             return _parked("payload_expired", message)
-        setting = f"AUREN_{slug.upper()}_PAYLOAD_HOSTS"
-        check_address(address.url, hosts=hosts, setting=setting)
+        assert adapter.api is not None
         # The limits are those of the API, and this is none of its calls.
-        guard = Guard(slug=slug, spec=replace(spec, limits=()), now=now)
-        limit = adapter.max_body_bytes or settings.WEBHOOK_MAX_BODY_MB * 2**20
+        spec = replace(adapter.api, limits=())
+        guard = Guard(slug=adapter.slug, spec=spec, now=now)
         try:
             body = await download(address.url, http=http, guard=guard, limit=limit)
         except VendorUnavailableError as error:
             return _later(delivery, error, address=address, now=now())
-        return _taken(item, body)
+        if body is None and limit < cap:
+            return None
+        if body is None:
+            message = f"The payload is larger than {cap // 2**20} MiB."
+            raise AnswerTooLargeError(message, status=200, permanent=False)
+        item.payload = payload_rows.payload_of(item, body)
     except UnreadableDeliveryError as error:
         return _parked("unreadable", f"{error}.")
     except VendorRefusedError as error:
         return _parked("payload_refused", str(error))
-
-
-def _taken(item: Item, body: bytes) -> Disposition:
-    """Make of the payload the delivery that intake would have made of it.
-
-    Raises UnreadableDeliveryError.
-    """
-    ping, adapter = item.delivery, item.adapter
-    request = InboundRequest(
-        method="POST",
-        path="",
-        headers=[(name, str(value)) for name, value in ping.headers.items()],
-        query={},
-        body=body,
-        received_at=item.stored.received_at,
-    )
-    try:
-        envelope = adapter.envelope(request, account_id=None)
-    except MalformedPayloadError as error:
-        item.payload = _payload(ping, body=body)
-        _set_aside(item.payload, DeliveryStatus.PARKED, "malformed", error.detail)
-        return PROCESSED
-    if adapter.announces_payload(envelope.event_type):
-        raise UnreadableDeliveryError("announces another payload", field="type")
-    item.payload = _payload(ping, body=body, envelope=envelope)
-    if envelope.ignored is not None:
-        why = envelope.ignored
-        _set_aside(item.payload, DeliveryStatus.IGNORED, "ignored", why)
     return PROCESSED
 
 
-def _payload(
-    ping: WebhookDelivery, *, body: bytes, envelope: Envelope | None = None
-) -> WebhookDelivery:
-    account = "" if envelope is None else envelope.account_id
-    return WebhookDelivery(
-        public_id=_public_id(ping),
-        vendor=ping.vendor,
-        account_id=account,
-        reference="" if envelope is None else envelope.reference or "",
-        event_type="" if envelope is None else envelope.event_type[:80],
-        dedupe_key=payload_key(account_id=account, announcement=ping.public_id),
-        shard=shard_of(ping.vendor, account),
-        # Intake counted the announcement; what we fetched is counted apart.
-        origin=DeliveryOrigin.RECOVERED,
-        body=body,
-        headers=ping.headers,
-        traceparent=ping.traceparent,
-        trace=ping.trace,
-        received_at=ping.received_at,
-    )
-
-
-def _set_aside(
-    row: WebhookDelivery, status: DeliveryStatus, code: str, error: str
-) -> None:
-    row.status, row.error_code, row.error = status, code, error[:500]
+def _address(item: Item) -> PayloadAddress:
+    """Return where the payload lies; raises UnreadableDeliveryError."""
+    source, slug = item.adapter.payloads, item.adapter.slug
+    assert source is not None
+    address = source.address_in(item.stored.body, received_at=item.stored.received_at)
+    hosts = settings.AUREN_VENDORS.get(slug, {}).get("payload_hosts") or source.hosts
+    setting = f"AUREN_{slug.upper()}_PAYLOAD_HOSTS"
+    check_address(address.url, hosts=hosts, setting=setting)
+    return address
 
 
 def _later(

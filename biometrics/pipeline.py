@@ -25,12 +25,14 @@ from biometrics import (
     metrics,
     nudges,
     outbox,
+    payload_rows,
     payloads,
     steps,
     stopping,
     tracing,
 )
 from biometrics.connections import client, registry
+from biometrics.connections.downloads import LONGEST_S
 from biometrics.items import Item, ending_of, open_item, stranded
 from biometrics.leases import Lease, LeaseLostError
 from biometrics.models import WebhookDelivery
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_ROWS = 500
 _MAX_BYTES = 8 * 1024 * 1024
+_LONG_LEASE_S = leases.LEASE_SECONDS + LONGEST_S
 # PostgreSQL: lock not available, deadlock detected, serialization failure.
 _CONTENDED = frozenset({"55P03", "40P01", "40001"})
 _NOT_ITS_FAULT = (OperationalError, InterfaceError, LeaseLostError)
@@ -159,33 +162,29 @@ class _Run:
                 leases.release(lease=self.lease, now=self.now())
 
     def _work(self, rows: Sequence[WebhookDelivery]) -> None:
+        began = time.monotonic()
         kept = deliveries.documents_of([row.id for row in rows])
         items = [open_item(row, documents=kept.get(row.id)) for row in rows]
         # What is here already does not wait for what a vendor has yet to answer.
         self._carry([item for item in items if not item.is_to_fetch])
-        self._take_payloads(
-            [i for i in items if i.is_payload_announced and i.disposition is None]
-        )
-        announced = [
-            item for item in items if item.is_to_fetch and not item.is_payload_announced
-        ]
-        self._fetch(announced)
-        self._carry(announced)
+        announced = [item for item in items if item.is_to_fetch]
+        notified = [item for item in announced if not item.is_payload_announced]
+        self._fetch(notified)
+        self._carry(notified)
+        # Last: how long they take is known only once they are here.
+        for fetched in payloads.in_turns(
+            [item for item in announced if item.is_payload_announced],
+            now=self.now,
+            began=began,
+            prolong=self._prolong,
+        ):
+            self._carry(fetched)
 
-    def _take_payloads(self, items: Sequence[Item]) -> None:
-        """Fetch and carry some at a time; leave to a later turn what takes too long."""
-        began = time.monotonic()
-        for start in range(0, len(items), payloads.AT_ONCE):
-            is_late = time.monotonic() - began > payloads.SECONDS
-            if start and (is_late or stopping.is_asked()):
-                deliveries.take_back([item.delivery for item in items[start:]])
-                return
-            some = items[start : start + payloads.AT_ONCE]
-            payloads.fetch(some, now=self.now)
-            self._carry(some)
-            # Stored or not, its bytes are not held while others are fetched.
-            for item in some:
-                item.payload = None
+    def _prolong(self) -> None:
+        """Make sure that the lease outlives a long download."""
+        assert self.lease is not None
+        with leases.transact():
+            leases.hold(lease=self.lease, now=self.now(), seconds=_LONG_LEASE_S)
 
     def _fetch(self, items: Sequence[Item]) -> None:
         """Take step 4."""
@@ -262,7 +261,7 @@ class _Run:
             asking_again.store_followups(
                 [item.delivery for item in items if item.is_unfinished], now=now
             )
-            new_work = payloads.settle(items)
+            new_work = payload_rows.settle(items)
             self.publish_shards |= outbox.append(messages=told, now=now)
         if new_work:
             nudges.nudge_processing(new_work)

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
-from biometrics.payloads import shown_body
+from biometrics.payload_rows import shown_body
 
 BODY_PAGE = "biometrics_webhookdelivery_body"
 # Linux takes 128 KiB in one argument of a command.

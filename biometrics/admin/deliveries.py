@@ -42,7 +42,7 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
-from biometrics.payloads import shown_body
+from biometrics.payload_rows import shown_body
 from biometrics.replay import runs
 from biometrics.replay.comparing import Preview
 from biometrics.replay.selection import Selection

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import aiohttp
 
 from biometrics.errors import VendorUnavailableError
@@ -9,18 +12,29 @@ from biometrics.errors import VendorUnavailableError
 _PIECE = 64 * 1024
 
 
-async def read_up_to(response: aiohttp.ClientResponse, *, limit: int) -> bytes | None:
+async def read_up_to(
+    response: aiohttp.ClientResponse,
+    *,
+    limit: int,
+    came: Callable[[int], None] | None = None,
+) -> bytes | None:
     """Return the whole body, None where it has more bytes than `limit`.
 
-    A single read of a stream returns what has arrived so far: half of an answer with a
-    single-use token in it would be taken for nonsense, and the token be lost.
+    `came` hears after each piece how much there is. A single read of a stream returns
+    what has arrived so far: half of an answer with a single-use token in it would be
+    taken for nonsense, and the token be lost.
     """
-    chunks = bytearray()
-    async for chunk in response.content.iter_chunked(_PIECE):
-        chunks += chunk
-        if len(chunks) > limit:
+    if (response.content_length or 0) > limit:
+        return None
+    # Its value is the buffer itself: joined or copied, a body would be held twice.
+    whole = io.BytesIO()
+    async for piece in response.content.iter_chunked(_PIECE):
+        whole.write(piece)
+        if whole.tell() > limit:
             return None
-    return bytes(chunks)
+        if came is not None:
+            came(whole.tell())
+    return whole.getvalue()
 
 
 async def whole_body(response: aiohttp.ClientResponse, *, limit: int) -> bytes:

@@ -6,9 +6,10 @@ whoever reads it: it is in no error and in no log line.
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -20,15 +21,17 @@ from yarl import URL
 from biometrics.connections.bodies import read_up_to
 from biometrics.connections.guard import Guard
 from biometrics.errors import (
-    AnswerTooLargeError,
     UnreadableDeliveryError,
     VendorRefusedError,
     VendorUnavailableError,
 )
 
 _CONNECT_S = 5.0
-# With what a batch begins before, below the lease of its shard.
-_LONGEST_S = 15.0
+# So much silence ends a download; what comes buys it time, up to so much in all.
+SILENCE_S = 15.0
+LONGEST_S = 40.0
+_S_PER_MIB = 1.0
+_MIB = 2**20
 
 
 class PublicResolver(AbstractResolver):
@@ -71,8 +74,9 @@ def connector() -> aiohttp.TCPConnector:
 
 def open_downloads() -> AbstractAsyncContextManager[aiohttp.ClientSession]:
     """Return a session for downloads: bounded in time, without cookies and proxies."""
-    total = min(settings.VENDOR_TIMEOUT_S, _LONGEST_S)
-    timeout = aiohttp.ClientTimeout(total=total, sock_connect=min(_CONNECT_S, total))
+    timeout = aiohttp.ClientTimeout(
+        total=LONGEST_S, sock_connect=_CONNECT_S, sock_read=SILENCE_S
+    )
     return aiohttp.ClientSession(
         connector=connector(), timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
     )
@@ -97,8 +101,8 @@ def check_address(url: str, *, hosts: Collection[str], setting: str) -> None:
 
 async def download(
     url: str, *, http: aiohttp.ClientSession, guard: Guard, limit: int
-) -> bytes:
-    """Return what lies at a checked address.
+) -> bytes | None:
+    """Return what lies at a checked address, None where it is larger than `limit`.
 
     Raises VendorUnavailableError (a retry can help) or VendorRefusedError.
     """
@@ -106,7 +110,7 @@ async def download(
         try:
             # As it is written: to encode it anew would spoil the signature in it.
             address = URL(url, encoded=True)
-            async with http.get(address, allow_redirects=False) as answer:
+            async with _patience() as came, _asked(address, http=http) as answer:
                 trouble = await guard.verdict(
                     status=answer.status, headers=answer.headers
                 )
@@ -117,14 +121,40 @@ async def download(
                     raise VendorRefusedError(
                         message, status=answer.status, permanent=False
                     )
-                body = await read_up_to(answer, limit=limit)
+                return await read_up_to(answer, limit=limit, came=came)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             message = f"The payload cannot be reached ({type(error).__name__})."
             raise VendorUnavailableError(message) from None
-        if body is None:
-            message = f"The payload is larger than {limit // 2**20} MiB."
-            raise AnswerTooLargeError(message, status=200, permanent=False)
-    return body
+
+
+@asynccontextmanager
+async def _asked(
+    address: URL, *, http: aiohttp.ClientSession
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Ask; at the end hang up on what was not read: no TLS farewell outlives the loop."""
+    async with http.get(address, allow_redirects=False) as answer:
+        try:
+            yield answer
+        finally:
+            if (
+                answer.connection is not None
+                and answer.connection.transport is not None
+            ):
+                answer.connection.transport.abort()
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[Callable[[int], None]]:
+    """Raise TimeoutError where too little comes; yields what is to hear how much came."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with asyncio.timeout(SILENCE_S) as limit:
+
+        def came(size: int) -> None:
+            allowed = SILENCE_S + size / _MIB * _S_PER_MIB
+            limit.reschedule(began + min(LONGEST_S, allowed))
+
+        yield came
 
 
 def _is_number(host: str) -> bool:

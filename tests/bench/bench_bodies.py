@@ -193,11 +193,11 @@ def work(name: str, path: str) -> Cost:
     vendor = BODIES[name][0]
     small = f"{name}-small"
     _work_off(_store(vendor, body_of(name, size=1000, account=small), account=small))
-    before = _peak()
+    before = peak()
     body = Path(path).read_bytes()
     size = len(body)
     account = _store(vendor, body, account=f"{name}-large")
-    taken_in = _peak() - before
+    taken_in = peak() - before
     del body
     began = time.process_time()
     status = _work_off(account)
@@ -208,7 +208,7 @@ def work(name: str, path: str) -> Cost:
     return Cost(
         size=size,
         taken_in=taken_in,
-        rise=_peak() - before,
+        rise=peak() - before,
         seconds=seconds,
         status=status,
         events=events.count(),
@@ -217,7 +217,7 @@ def work(name: str, path: str) -> Cost:
     )
 
 
-def _peak() -> int:
+def peak() -> int:
     """Return the most memory that this program has had, in bytes.
 
     Not what `getrusage` says: there a child begins with what its parent had.

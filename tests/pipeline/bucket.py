@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 from aiohttp import web
@@ -40,12 +40,17 @@ URL = f"https://{HOST}/payloads/1/daily.json?{SECRET}"
 DAILY = fixture("terra", "webhook_daily.json")
 
 
+Streaming: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 class Bucket:
     """A server of payloads on the loopback, known by the bucket's name alone."""
 
     def __init__(self, folder: Path) -> None:
         self.asked: list[str] = []
-        self.answer: Callable[[], web.Response] = lambda: web.Response(body=DAILY)
+        self.answer: Callable[[], web.Response | Streaming] = lambda: web.Response(
+            body=DAILY
+        )
         self.trusted = _certificate(folder)
         self._folder = folder
         self._loop = asyncio.new_event_loop()
@@ -63,23 +68,52 @@ class Bucket:
         self._loop.close()
 
     def connector(self) -> aiohttp.TCPConnector:
-        context = ssl.create_default_context(cafile=str(self.trusted))
-        return aiohttp.TCPConnector(ssl=context, resolver=_Resolver(self.port))
+        return connector(port=self.port, trusted=self.trusted)
 
     async def _serve(self) -> None:
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
             self.asked.append(request.raw_path)
-            return self.answer()
+            said = self.answer()
+            if isinstance(said, web.Response):
+                return said
+            return await said(request)
 
         application = web.Application()
         application.router.add_get("/{path:.*}", answer)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(
+            application, access_log=None, handler_cancellation=True
+        )
         await self._runner.setup()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.trusted, self._folder / "key.pem")
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+
+def connector(*, port: int, trusted: Path) -> aiohttp.TCPConnector:
+    """Return what takes every name for a bucket at this port of the loopback."""
+    context = ssl.create_default_context(cafile=str(trusted))
+    return aiohttp.TCPConnector(ssl=context, resolver=_Resolver(port))
+
+
+def in_pieces(
+    pieces: Iterable[bytes], *, every_s: float = 0.0, size: int | None = None
+) -> Streaming:
+    """Answer piece by piece, as slowly as that; without its size where none is given."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = size
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                await response.write(piece)
+                await asyncio.sleep(every_s)
+            await response.write_eof()
+        return response
+
+    return answer
 
 
 class _Resolver(AbstractResolver):

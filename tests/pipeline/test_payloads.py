@@ -16,7 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from biometrics import deliveries, payloads, pipeline, stopping
+from biometrics import deliveries, payload_rows, payloads, pipeline, stopping
 from biometrics.admin import as_command
 from biometrics.connections import downloads, registry
 from biometrics.models import Reading, WebhookDelivery
@@ -49,13 +49,12 @@ def test_a_batch_that_is_stopped_or_takes_long_leaves_the_rest_as_it_was(
     if why == "late":
         monkeypatch.setattr(payloads, "SECONDS", 0.0)
     else:
-        real = payloads.fetch
 
-        def told_to_stop(*given: Any, **named: Any) -> None:
-            real(*given, **named)
+        def told_to_stop() -> web.Response:
             stopping.ask()
+            return web.Response(body=DAILY)
 
-        monkeypatch.setattr(payloads, "fetch", told_to_stop)
+        bucket.answer = told_to_stop
     try:
         world.run()
     finally:
@@ -107,7 +106,7 @@ def test_what_opens_the_address_is_kept_until_it_was_used_and_never_shown(
 ) -> None:
     delivery = ping(world)
     assert SECRET.encode() in bytes(delivery.body or b"")
-    assert SECRET.encode() not in (payloads.shown_body(delivery) or b"")
+    assert SECRET.encode() not in (payload_rows.shown_body(delivery) or b"")
     assert SECRET not in as_command.curl(delivery)
     assert SECRET.encode() not in as_command.body_file(delivery).content
     delivery = run(world, delivery)
