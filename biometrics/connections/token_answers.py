@@ -6,8 +6,10 @@ carries it, a number that is none the clock.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from biometrics.connections.grants import NewTokens
 from biometrics.errors import (
@@ -28,6 +30,8 @@ _LONGEST_SCOPES = 500
 # invalid_request of a refresh token that is not good any more, others token_inactive.
 _CONSENT_GONE = frozenset({400, 401})
 _OUR_FAULTS = frozenset({"invalid_client", "unauthorized_client"})
+_CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
+_HTTP_WORDS = frozenset(one.phrase.lower().replace(" ", "_") for one in HTTPStatus)
 # What no new consent mends.
 _PASSING = frozenset(
     {
@@ -89,12 +93,18 @@ def scopes_in(said: object) -> str:
 
 
 def _word_in(body: bytes) -> str | None:
-    """Return the code of an OAuth error, None where the answer is none."""
+    """Return the code of an OAuth error, None where the answer is none.
+
+    Gateways write JSON too: what is said in a sentence, or is what HTTP calls the status,
+    is theirs.
+    """
     try:
         error = load_object(body).get("error")
     except UnreadableDeliveryError:
         return None
-    return error if isinstance(error, str) else None
+    if not isinstance(error, str) or not _CODE.fullmatch(error):
+        return None
+    return None if error in _HTTP_WORDS else error
 
 
 def _token(said: object) -> str | None:

@@ -126,6 +126,10 @@ def test_refusals(body: bytes, status: int) -> None:
         b'{"error": "unsupported_grant_type"}',
         b'{"error": "invalid_client"}',
         b'{"error": {"code": "invalid_grant"}}',
+        b'{"error": "Unauthorized", "status": 401}',
+        b'{"error": "Bad Request"}',
+        b'{"error": "bad_request"}',
+        b'{"error": ""}',
     ],
 )
 def test_only_the_vendors_own_word_ends_a_consent(status: int, body: bytes) -> None:
