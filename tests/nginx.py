@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from auren.devstack.process import ManagedProcess
 from auren.devstack.services import accepts, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "ops" / "nginx" / "auren.conf"
 NAME = "bridge.example.org"
 PATIENCE_S = 60
 # The whole server around the example; nothing outside of the folder is used.
@@ -48,7 +50,7 @@ class Proxy:
         self._main.write_text(MAIN.format(user=user, home=home))
 
     def _adapted(self, ports: list[int]) -> str:
-        text = (ROOT / "ops" / "nginx" / "auren.conf").read_text()
+        text = EXAMPLE.read_text()
         (line,) = re.findall(r"server 127\.0\.0\.1:8889.*;", text)
         lines = [line.replace("8889", str(port)) for port in ports]
         changes = {
@@ -81,7 +83,8 @@ class Proxy:
 
     def start(self) -> None:
         argv = [self._nginx, "-p", str(self.home), "-c", str(self._main)]
-        self._process = ManagedProcess(name="nginx", argv=argv)
+        # pytest shows what is printed where a test fails: the reason of a 502.
+        self._process = ManagedProcess(name="nginx", argv=argv, on_line=_tell)
         deadline = time.monotonic() + PATIENCE_S
         while not accepts(self.port):
             assert time.monotonic() < deadline, self._process.last_lines
@@ -112,3 +115,7 @@ class Proxy:
             client.request(method, path, body or None, {"Host": NAME, **named})
             answer = client.getresponse()
             return answer.status, answer.headers, answer.read()
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"nginx: {line}\n")

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +26,7 @@ from tests.databases import migrate
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("AUREN_", "KAFKA_", "RESILIENCE_", "DATABASE_", "REDIS_")
-# uvicorn's own default is 5 s.
+# uvicorn's own default is 5 s; without a proxy a test need not wait that long.
 IDLE_S = 1
 PATIENCE_S = 60
 
@@ -40,8 +40,14 @@ class Web:
     """The web command of docs/deploy.md on a SQLite database in a folder."""
 
     def __init__(
-        self, home: Path, *, processes: int, extra: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        *,
+        processes: int,
+        extra: Mapping[str, str] | None = None,
+        options: Sequence[str] = ("--timeout-keep-alive", str(IDLE_S)),
     ) -> None:
+        self._options = options
         self.port = free_port()
         self.processes = processes
         self._lines: list[str] = []
@@ -72,7 +78,7 @@ class Web:
                 *("--http", "auren.protocol:CarefulProtocol"),
                 *("--port", str(self.port), "--workers", str(self.processes)),
                 *("--timeout-graceful-shutdown", "15"),
-                *("--timeout-keep-alive", str(IDLE_S)),
+                *self._options,
                 *("--timeout-worker-healthcheck", "60"),
             ],
             env=self.environment,
