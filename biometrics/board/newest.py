@@ -48,7 +48,7 @@ def _alert(row: HrvAlert) -> list[Cell]:
 def _delivery(row: WebhookDelivery) -> list[Cell]:
     page = reverse(_DELIVERY, args=[row.pk])
     return [
-        cell(f"{row.received_at:%Y-%m-%d %H:%M:%S}", href=page),
+        cell(f"{row.received_at:%m-%d %H:%M:%S}", href=page),
         cell(row.vendor),
         cell(row.event_type),
         cell(row.status),
