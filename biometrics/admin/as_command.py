@@ -47,7 +47,8 @@ def shown(delivery: WebhookDelivery) -> SafeString | str:
         return _GONE
     file = "" if _as_text(delivery) is not None else _file(delivery)
     return format_html(
-        '<button type="button" class="text-link" data-copy="as-curl">Copy</button>'
+        '<button type="button" class="text-link" data-copy="as-curl"'
+        ' aria-live="polite">Copy as curl</button>'
         " (without a signature){}"
         '<div id="as-curl"><pre class="console-pre">{}</pre></div>',
         file,
