@@ -58,6 +58,32 @@ def test_the_sweep_does_not_wait_behind_what_it_looks_after() -> None:
     assert app.conf.task_routes["biometrics.sweep"] == {"queue": "auren-urgent"}
 
 
+@pytest.mark.parametrize(
+    ("task", "seconds"),
+    [
+        # What was not nudged for waits this long.
+        ("biometrics.sweep", 2),
+        ("biometrics.check_ledger", 60),
+        ("biometrics.replay", 2),
+        ("biometrics.roll_up_counts", 300),
+        ("biometrics.retain", 3600),
+    ],
+)
+def test_what_must_happen_by_itself_is_on_the_schedule(task: str, seconds: int) -> None:
+    (entry,) = (one for one in app.conf.beat_schedule.values() if one["task"] == task)
+    assert entry["schedule"] == seconds
+
+
+def test_everything_on_the_schedule_exists_and_does_not_pile_up() -> None:
+    app.loader.import_default_modules()
+    for name, entry in app.conf.beat_schedule.items():
+        assert entry["task"] in app.tasks, name
+        # Nobody at work takes it before the next comes: it is gone by then.
+        schedule = entry["schedule"]
+        period = schedule if isinstance(schedule, float) else 3600
+        assert 0 < entry["options"]["expires"] <= period, name
+
+
 def test_every_process_and_thread_sends_to_our_broker() -> None:
     """Commands nudge too, and the nudger is a thread of its own."""
     code = """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 import kafka.errors as client_errors
@@ -11,7 +13,10 @@ import pytest
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.producer.sender import Sender
-from kafka.producer.transaction_manager import TransactionManager
+from kafka.producer.transaction_manager import (
+    ProducerIdAndEpoch,
+    TransactionManager,
+)
 
 from auren.devstack.kafka import EmbeddedKafka
 from biometrics.errors import PublishError
@@ -23,7 +28,10 @@ from biometrics.publishing.producers import (
     RefusedError,
     UnreachableError,
 )
-from biometrics.publishing.producers.kafka import PRIVATE_NAMES
+from biometrics.publishing.producers.kafka import (
+    PRIVATE_NAMES,
+    KafkaRecordProducer,
+)
 from biometrics.publishing.producers.kafka_cluster import KafkaCluster
 from biometrics.publishing.producers.kafka_errors import MEANINGS, translated
 from tests.publishing.clusters import kafka_config
@@ -184,6 +192,7 @@ class TestAbsence:
             )
         producers[1].commit(deadline=in_seconds(20))
         own_kafka.pause()
+        began = time.monotonic()
         try:
             with pytest.raises(DoubtError):
                 producers[0].commit(deadline=in_seconds(1))
@@ -193,10 +202,70 @@ class TestAbsence:
                     progress=progress(2),
                     deadline=in_seconds(1),
                 )
+            # Two waits of a second; the client itself would wait for 30 and more.
+            assert time.monotonic() - began < 10
         finally:
             for producer in producers:
                 producer.discard()
             own_kafka.resume()
+
+
+def _takes_a_new_epoch(producer: KafkaRecordProducer) -> None:
+    """Let the client do what it does after a sequence error."""
+    was = producer._manager.producer_id_and_epoch
+    producer._manager.producer_id_and_epoch = ProducerIdAndEpoch(
+        was.producer_id, was.epoch + 1
+    )
+
+
+def _drops_its_transaction(producer: KafkaRecordProducer) -> None:
+    producer._manager._transaction_started = False
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("loses", [_takes_a_new_epoch, _drops_its_transaction])
+class TestFalseSuccess:
+    """The client may go on in a new epoch, then commit nothing and report success."""
+
+    def test_it_is_noticed_before_the_commit(
+        self,
+        cluster: KafkaCluster,
+        make_topic: MakeTopic,
+        loses: Callable[[KafkaRecordProducer], None],
+    ) -> None:
+        producer = cluster.build(transactional_id="epoch-1", deadline=in_seconds(20))
+        producer.stage(
+            records=[record(1, topic=make_topic())],
+            progress=progress(1),
+            deadline=in_seconds(20),
+        )
+        loses(producer)
+        with pytest.raises(DoubtError, match="new epoch"):
+            producer.commit(deadline=in_seconds(5))
+        producer.discard()
+
+    def test_it_is_noticed_while_staging(
+        self,
+        cluster: KafkaCluster,
+        make_topic: MakeTopic,
+        loses: Callable[[KafkaRecordProducer], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        producer = cluster.build(transactional_id="epoch-2", deadline=in_seconds(20))
+        flush = producer._client.flush
+
+        def flush_and_lose(**given: float) -> None:
+            flush(**given)
+            loses(producer)
+
+        monkeypatch.setattr(producer._client, "flush", flush_and_lose)
+        with pytest.raises(DoubtError, match="new epoch"):
+            producer.stage(
+                records=[record(1, topic=make_topic())],
+                progress=None,
+                deadline=in_seconds(20),
+            )
+        producer.discard()
 
 
 class TestErrors:
