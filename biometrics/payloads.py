@@ -120,9 +120,7 @@ async def _fetch_together(
         async def one(item: Item) -> None:
             try:
                 with item.followed():
-                    item.disposition = await _fetch(
-                        item, http=http, now=now, most=most
-                    )
+                    item.disposition = await _fetch(item, http=http, now=now, most=most)
             # The task's time is up, which is nobody's fault.
             except SoftTimeLimitExceeded:
                 raise
