@@ -139,7 +139,8 @@ def _insert(rows: Sequence[WebhookDelivery]) -> None:
     """Store those that are not here yet; large bodies in pieces, where that helps."""
     whole = []
     for row in rows:
-        body = row.body or b""
+        body = b"" if row.body is None else row.body
+        assert isinstance(body, bytes), "it has just been fetched"
         if connection.vendor != "postgresql" or len(body) <= large.LARGE_BODY:
             whole.append(row)
             continue

@@ -28,7 +28,7 @@ def main() -> None:
     from tests.pipeline import bucket  # noqa: PLC0415
     from tests.pipeline.world import World  # noqa: PLC0415
 
-    downloads.connector = partial(bucket.connector, port=port, trusted=trusted)  # type: ignore[assignment]
+    downloads.connector = partial(bucket.connector, port=port, trusted=trusted)
     world = World()
     shard = bucket.ping(world).shard
     process_shard(shard=shard, now=world.clock, budget_s=60)

@@ -94,7 +94,7 @@ def test_each_is_stored_before_the_next_is_asked_for(
     rows = [ping(world) for _ in range(3)]
     bucket.answer = lambda: in_pieces(pieces(large), size=len(large))
     done: list[str] = []
-    download, settle = payloads.download, payload_rows.settle
+    download, settle = downloads.download, payload_rows.settle
 
     async def downloading(*given: Any, **named: Any) -> bytes | None:
         body = await download(*given, **named)

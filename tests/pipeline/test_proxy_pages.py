@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -183,11 +184,11 @@ def test_its_page_changes_nothing_and_the_grant_is_renewed_once_it_is_gone(
         expires_at=world.now - timedelta(seconds=1),
     )
     kept = {"refresh_claim", "refresh_claimed_until"}
-    before = VendorConnection.objects.defer(*kept).values().get()
+    before: dict[str, Any] = {**VendorConnection.objects.values().get()}
     place.page = PAGES[name]
     with pytest.raises(VendorUnavailableError):
         call(connection, world)
-    after = VendorConnection.objects.values().get()
+    after: dict[str, Any] = {**VendorConnection.objects.values().get()}
     changed = {column for column in after if after[column] != before[column]}
     assert changed <= kept
     assert after["status"] == "active"
