@@ -14,4 +14,4 @@ RUN SECRET_KEY=for-collectstatic-only STATIC_ROOT=/app/staticfiles \
     python manage.py collectstatic --noinput --verbosity 0
 USER auren
 EXPOSE 8889
-CMD ["uvicorn", "auren.asgi:application", "--http", "auren.protocol:CarefulProtocol", "--host", "0.0.0.0", "--port", "8889", "--workers", "2", "--no-server-header", "--timeout-graceful-shutdown", "15", "--timeout-worker-healthcheck", "60"]
+CMD ["sh", "-c", "exec uvicorn auren.asgi:application --http auren.protocol:CarefulProtocol --host 0.0.0.0 --port 8889 --workers ${WEB_PROCESSES:-2} --no-server-header --timeout-graceful-shutdown 15 --timeout-worker-healthcheck 60"]

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.auren.test_env_example import documented
+from tests.drills.installation import units
+
 ROOT = Path(__file__).resolve().parents[2]
 BRIDGE = ("migrate", "web", "worker", "beat")
 
@@ -63,11 +66,6 @@ def test_kafka_creates_no_topic_by_itself_and_is_transactional_on_one_node(
     assert environment["KAFKA_TRANSACTION_STATE_LOG_MIN_ISR"] == "1"
 
 
-def test_the_worker_has_four_processes(compose: dict[str, Any]) -> None:
-    command = compose["services"]["worker"]["command"]
-    assert command[:6] == ["celery", "-A", "auren", "worker", "-c", "4"]
-
-
 def test_secrets_come_from_the_env_file(compose: dict[str, Any]) -> None:
     for name in BRIDGE:
         assert compose["services"][name]["env_file"] == ".env"
@@ -79,7 +77,34 @@ def test_secrets_come_from_the_env_file(compose: dict[str, Any]) -> None:
 
 def test_the_web_command_is_the_image_s_own(compose: dict[str, Any]) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    command = compose["services"]["web"]["command"]
-    quoted = ", ".join(f'"{word}"' for word in command)
-    assert f"CMD [{quoted}]" in dockerfile
+    command = " ".join(compose["services"]["web"]["command"])
+    assert f'CMD ["sh", "-c", "exec {command}"]' in dockerfile
     assert "USER auren" in dockerfile
+
+
+def test_a_web_host_has_as_many_processes_as_its_setting_says(
+    compose: dict[str, Any],
+) -> None:
+    """The share of database connections goes by the setting: both are one number."""
+    default = documented()["WEB_PROCESSES"]
+    command = compose["services"]["web"]["command"]
+    at = command.index("--workers") + 1
+    assert command[at] == f"${{WEB_PROCESSES:-{default}}}"
+    unit = units()["web"]
+    assert unit.command[unit.command.index("--workers") + 1] == "${WEB_PROCESSES}"
+    assert unit.environment["WEB_PROCESSES"] == default
+
+
+def test_what_a_unit_sets_is_not_undone_by_the_environment_s_file() -> None:
+    """With systemd EnvironmentFile= wins over Environment=."""
+    for name, unit in units().items():
+        for variable, value in unit.environment.items():
+            assert documented().get(variable, value) == value, (name, variable)
+
+
+def test_a_worker_host_has_as_many_tasks_as_its_setting_says(
+    compose: dict[str, Any],
+) -> None:
+    command = compose["services"]["worker"]["command"]
+    for words in (command, units()["worker"].command):
+        assert words[words.index("-c") + 1] == documented()["WORKERS"] == "4"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from biometrics.vendors.base import MIB
 from biometrics.vendors.registry import VENDORS, all_adapters, get_adapter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +114,16 @@ def test_vendors_documented_defaults_are_their_adapters() -> None:
         if adapter.api is not None:
             assert documented()[f"{name}_API_BASE"] == adapter.api.base
     assert named >= {"oura", "whoop", "terra"}
+
+
+def test_vendors_whose_bodies_are_capped_lower_are_named() -> None:
+    text = (ROOT / ".env.example").read_text()
+    (meaning,) = re.findall(r"((?:^# .*\n)+)WEBHOOK_MAX_BODY_MB=", text, re.MULTILINE)
+    capped = {a.title: a.max_body_bytes for a in all_adapters() if a.max_body_bytes}
+    assert set(capped.values()) == {MIB}
+    assert "at 1 MiB" in meaning
+    for adapter in all_adapters():
+        assert (adapter.title in meaning) is (adapter.title in capped), adapter.title
 
 
 def test_each_signing_vendors_secret_is_named() -> None:

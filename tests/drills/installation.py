@@ -94,6 +94,8 @@ class Installation(Stack):
             "KAFKA_REPLICATION_FACTOR": "3",
             "SHARDS": "4",
             "STATIC_ROOT": str(self.code / "staticfiles"),
+            # The page's own number may be taken on the machine of the drill.
+            "WORKER_METRICS_PORT": str(self.metrics_port),
         }
 
     @staticmethod
@@ -145,7 +147,6 @@ class Installation(Stack):
             "/opt/auren": str(self.code),
             **{f"/run/{folder}": str(runtime) for folder in unit.folders},
             "8889": str(self.web_ports.get(name, 0)),
-            "9101": str(self.metrics_port),
         }
 
         def here(text: str) -> str:
@@ -156,7 +157,13 @@ class Installation(Stack):
         # As RuntimeDirectory does: empty at each start.
         self._call("rm", "-rf", str(runtime))
         runtime.mkdir(parents=True)
+        # As EnvironmentFile does: it wins over what the unit says.
         environment = {k: here(v) for k, v in unit.environment.items()}
+        environment |= self.environment
+        command = [
+            re.sub(r"\$\{(\w+)\}", lambda found: environment[found[1]], here(word))
+            for word in unit.command
+        ]
         log = self.home / f"{name}.log"
 
         def keep(line: str) -> None:
@@ -165,8 +172,8 @@ class Installation(Stack):
 
         self.processes[name] = ManagedProcess(
             name=name,
-            argv=[here(word) for word in unit.command],
-            env={**self.environment, **environment},
+            argv=command,
+            env=environment,
             cwd=self.code,
             on_line=keep,
         )

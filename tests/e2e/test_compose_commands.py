@@ -51,6 +51,12 @@ class Composed:
             "/app": str(home),
         }
         text = re.sub("|".join(own), lambda found: own[found[0]], text)
+        # As compose does with what .env says.
+        text = re.sub(
+            r"\$\{(\w+):-([^}]*)\}",
+            lambda found: documented().get(found[1], found[2]),
+            text,
+        )
         self.services: dict[str, Any] = yaml.safe_load(text)["services"]
         self.home, self._addresses = home, addresses
         self.processes: dict[str, ManagedProcess] = {}
