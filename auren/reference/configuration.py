@@ -24,8 +24,9 @@ def page() -> str:
         "# Settings",
         "",
         "Made by `manage.py reference` from [.env.example](../.env.example). Each variable may",
-        "also be given as `NAME_FILE`, the path of a file that holds the value. A wrong value",
-        "stops the start with an error that names the variable.",
+        "also be given as `NAME_FILE`, the path of a file that holds the value; not so those of",
+        "circuit breakers and of `make run`, `PROMETHEUS_MULTIPROC_DIR` and `POSTGRES_PASSWORD`.",
+        "A wrong value stops the start with an error that names the variable.",
         "",
     ]
     for heading, variables in blocks:
