@@ -7,8 +7,8 @@ import os
 import re
 import ssl
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -81,10 +81,9 @@ class Proxy:
         argv = [self._nginx, "-t", "-p", str(self.home), "-c", str(self._main)]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
-    def start(self) -> None:
+    def start(self, *, on_line: Callable[[str], None] | None = None) -> None:
         argv = [self._nginx, "-p", str(self.home), "-c", str(self._main)]
-        # pytest shows what is printed where a test fails: the reason of a 502.
-        self._process = ManagedProcess(name="nginx", argv=argv, on_line=_tell)
+        self._process = ManagedProcess(name="nginx", argv=argv, on_line=on_line)
         deadline = time.monotonic() + PATIENCE_S
         while not accepts(self.port):
             assert time.monotonic() < deadline, self._process.last_lines
@@ -115,7 +114,3 @@ class Proxy:
             client.request(method, path, body or None, {"Host": NAME, **named})
             answer = client.getresponse()
             return answer.status, answer.headers, answer.read()
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"nginx: {line}\n")

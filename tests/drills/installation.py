@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from auren.devstack.postgres import binaries
 from auren.devstack.process import ManagedProcess
@@ -179,6 +180,8 @@ class Installation(Stack):
         )
         if name in self.web_ports:
             self.until(lambda: self.is_ready(name), f"{name} is ready", seconds=180)
+        if name == "worker":
+            self.until(self._tells_metrics, "the worker tells metrics", seconds=180)
 
     def end(self, name: str) -> None:
         """SIGTERM, and TimeoutStopSec of the unit file."""
@@ -199,6 +202,16 @@ class Installation(Stack):
             return False
         assert answer.status != 400, "ALLOWED_HOSTS keeps this host out"
         return answer.status == 200
+
+    def _tells_metrics(self) -> bool:
+        """Ask the port that the page has Prometheus scrape."""
+        process = self.processes["worker"]
+        assert process.running, process.last_lines
+        try:
+            with urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as page:
+                return b"biobridge_" in page.read()
+        except OSError:
+            return False
 
     def log_of(self, name: str) -> str:
         path = self.home / f"{name}.log"

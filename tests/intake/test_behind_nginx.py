@@ -52,7 +52,8 @@ def proxy(home: Path, webs: list[Web], nginx: str) -> Iterator[Proxy]:
     checked = running.check()
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
-    running.start()
+    # pytest shows what is printed where a test fails: the reason of a 502.
+    running.start(on_line=lambda line: print(f"nginx: {line}"))  # noqa: T201
     yield running
     running.stop()
 
