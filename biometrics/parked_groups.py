@@ -1,4 +1,4 @@
-"""What is parked, by reason; looking costs no more with a million parked than with few."""
+"""What waits for a person, by reason; looking at a million costs no more than at few."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import Count, Max, Min
 from django.db.models.expressions import RawSQL
 
 from biometrics import reasons, waiting
@@ -112,6 +113,29 @@ def delivery_groups() -> list[Group]:
             )
         )
     return sorted(groups, key=lambda one: (-one.count, one.vendor, one.code))
+
+
+def waiting_for_accounts() -> Group | None:
+    """Return the deliveries whose account nobody has connected, None without any.
+
+    They are not parked, and wait for a person all the same.
+    """
+    rows = WebhookDelivery.objects.filter(status=DeliveryStatus.UNLINKED)
+    counted = rows.order_by("vendor", "account_id")[: waiting.MOST + 1]
+    said = counted.aggregate(
+        n=Count("pk"), first=Min("received_at"), last=Max("received_at"), one=Min("pk")
+    )
+    example = rows.defer("body").filter(pk=said["one"]).first()
+    if example is None:
+        return None
+    return Group(
+        code=DeliveryStatus.UNLINKED,
+        reason=reasons.of_delivery(DeliveryStatus.UNLINKED),
+        count=said["n"],
+        first_at=said["first"],
+        last_at=said["last"],
+        oldest=example,
+    )
 
 
 def queue_groups() -> list[Group]:

@@ -50,8 +50,9 @@ _QUEUES: Final[Mapping[str, Reason]] = {
 
 _DELIVERIES: Final[Mapping[str, Reason]] = {
     "malformed": Reason(
-        title="Not JSON",
-        why="The signature is genuine, but the body cannot be read as JSON.",
+        title="Not in the vendor's format",
+        why="The signature is genuine, but the body is not JSON, or lacks what every "
+        "delivery of this vendor has.",
         next_step="Ask the vendor what it sent. Retrying helps only after our parser has "
         "changed; skip what is of no worth.",
     ),
@@ -64,6 +65,13 @@ _DELIVERIES: Final[Mapping[str, Reason]] = {
         title="The mapping failed",
         why="Our own code stumbled over it; the rest of its batch went on.",
         next_step="Mend the adapter (the log names the error), deploy, then retry.",
+    ),
+    "unlinked": Reason(
+        title="Waiting for their account",
+        why="Nobody has connected the account that the vendor speaks of, or its consent "
+        "is gone.",
+        next_step="Open one: its page leads to the person to connect. Once the account is "
+        "connected they go on by themselves.",
     ),
     "unusable": Reason(
         title="Nothing usable in it",

@@ -24,10 +24,11 @@ CHANGE = {
 
 def sentence(groups: Mapping[str, list[Group]]) -> str:
     """Say what is stuck, in one sentence."""
+    strangers = sum(group.count for group in groups["accounts"])
     deliveries = sum(group.count for group in groups["deliveries"])
     people = sum(group.count for group in groups["queues"])
     waiting = sum(group.messages for group in groups["queues"])
-    if not deliveries and not people:
+    if not deliveries and not people and not strangers:
         return "Nothing is parked."
     told = []
     if deliveries:
@@ -39,6 +40,10 @@ def sentence(groups: Mapping[str, list[Group]]) -> str:
             f"{counted(waiting, 'message', 'messages')} of "
             f"{counted(people, 'person', 'people')} could not be sent"
         )
+    if strangers:
+        many = counted(strangers, "delivery", "deliveries")
+        wait = "waits for its account" if strangers == 1 else "wait for their account"
+        told.append(f"{many} {wait}")
     return f"{'; '.join(told)}. Everything else flows."
 
 
@@ -67,6 +72,21 @@ def delivery_card(group: Group, *, may: Callable[[str], bool]) -> dict[str, Any]
         "example": link(group.oldest, group.oldest.error or group.code),
         "list": f"{listed}?{urlencode(query)}",
         "verbs": verbs,
+    }
+
+
+def account_card(group: Group) -> dict[str, Any]:
+    """Return the card of deliveries whose account nobody has connected."""
+    listed = reverse("admin:biometrics_webhookdelivery_changelist")
+    query = urlencode({"status__exact": DeliveryStatus.UNLINKED})
+    return {
+        "kind": "accounts",
+        "count": counted(group.count, "delivery", "deliveries"),
+        "title": group.reason.title,
+        "group": group,
+        "example": link(group.oldest, group.oldest.error or group.code),
+        "list": f"{listed}?{query}",
+        "verbs": [],
     }
 
 

@@ -20,6 +20,7 @@ from biometrics import mending, nudges, outbox, parked, parked_groups, waiting
 from biometrics.admin.base import safe_next
 from biometrics.admin.parked_cards import (
     CHANGE,
+    account_card,
     delivery_card,
     queue_card,
     sentence,
@@ -89,7 +90,11 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         if may(VIEW["deliveries"])
         else [],
         "queues": parked_groups.queue_groups() if may(VIEW["queues"]) else [],
+        "accounts": [],
     }
+    strangers = parked_groups.waiting_for_accounts()
+    if strangers is not None and may(VIEW["deliveries"]):
+        groups["accounts"] = [strangers]
     context = {
         **admin.admin_site.each_context(request),
         "title": "Parked work",
@@ -97,6 +102,7 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         "cards": [
             *[delivery_card(one, may=may) for one in groups["deliveries"]],
             *[queue_card(one, may=may) for one in groups["queues"]],
+            *[account_card(one) for one in groups["accounts"]],
         ],
     }
     return TemplateResponse(request, "admin/biometrics/parked.html", context)

@@ -10,8 +10,8 @@ _WAITING = (
     ("parked", "parked delivery or message", "parked deliveries and messages"),
     (
         "deliveries_unlinked",
-        "delivery of an account that is nobody's",
-        "deliveries of accounts that are nobody's",
+        "delivery that waits for its account",
+        "deliveries that wait for their account",
     ),
 )
 

@@ -42,8 +42,10 @@ def understand(stored: StoredDelivery, *, adapter: VendorAdapter) -> Understood:
         known_at = max([stored.received_at, *fetched])
         statements = [state(record, known_at=known_at) for record in said.records]
     except UnreadableDeliveryError as error:
+        # As intake calls it: another mapping would not help.
+        is_malformed = error.field == "body" and not stored.documents
         return _parked(
-            "unreadable",
+            "malformed" if is_malformed else "unreadable",
             f"{error}. Mend the sender or the {stored.vendor} mapping, then replay it.",
         )
     # The task's time is up, which is nobody's fault.

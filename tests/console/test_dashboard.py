@@ -115,7 +115,7 @@ def test_the_first_sentence_speaks_only_of_what_one_may_see(
         (
             {"alerts_open": "1", "parked": "2", "deliveries_unlinked": "1"},
             "For a person: 1 open alert, 2 parked deliveries and messages,"
-            " 1 delivery of an account that is nobody's.",
+            " 1 delivery that waits for its account.",
         ),
         (
             {"breakers_refusing": ""},

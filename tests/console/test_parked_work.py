@@ -110,7 +110,7 @@ def test_it_groups_by_reason_and_says_what_next(
     text = show(admin_client)
     assert "3 deliveries could not be read; 2 messages of 2 people" in text
     assert "terra: Not as the vendor documents it" in text
-    assert "terra: Not JSON" in text
+    assert "terra: Not in the vendor&#x27;s format" in text
     assert "Messages: Breaks its own schema" in text
     assert "Messages: Held back by staff" in text
     assert of_queue("invalid").next_step in text
@@ -132,6 +132,19 @@ def test_nothing_parked_is_said(admin_client: Client) -> None:
     text = show(admin_client)
     assert "Nothing is parked." in text
     assert "one card for each reason" in text
+
+
+def test_what_waits_for_its_account_is_stuck_too(
+    admin_client: Client, stuck: SimpleNamespace, staff: Callable[..., Client]
+) -> None:
+    WebhookDelivery.objects.filter(error_code="malformed").update(
+        status="unlinked", error="Its account is not connected."
+    )
+    text = show(admin_client)
+    assert "1 delivery waits for its account. Everything else flows." in text
+    assert "Waiting for their account" in text
+    assert "its page leads to the person to connect" in text
+    assert "Waiting for their account" not in show(staff("view_parkedqueue"))
 
 
 def test_every_code_has_words() -> None:
@@ -158,7 +171,7 @@ class TestRights:
     ) -> None:
         text = show(staff("view_parkedqueue"))
         assert "Messages: Breaks its own schema" in text
-        assert "terra: Not JSON" not in text
+        assert "terra: Not in the vendor&#x27;s format" not in text
         assert "Fix one" not in text
 
     def test_a_viewer_sees_no_button_and_can_do_nothing(

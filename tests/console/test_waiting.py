@@ -334,6 +334,7 @@ class TestPlans:
             selectors.oldest(now=NOW)
             parked_groups.delivery_groups()
             parked_groups.queue_groups()
+            parked_groups.waiting_for_accounts()
         return [query["sql"] for query in asked]
 
     def scans(self, sql: str) -> list[dict[str, Any]]:

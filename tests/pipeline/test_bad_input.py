@@ -61,6 +61,7 @@ ENDS = {
     ("processed", ""),
     ("processed", "partial"),
     ("ignored", "ignored"),
+    ("parked", "malformed"),
     ("parked", "unreadable"),
     ("parked", "unusable"),
     ("parked", "no_account"),
@@ -310,3 +311,14 @@ def test_no_mutation_of_a_list_escapes_or_is_stored_as_a_number(
         )
         # A list is named by its data type where the vendor has a field of that name.
         assert_sound(delivery, keys=keys_of(body) | {genuine.data_type})
+
+
+@pytest.mark.parametrize("vendor", ["healthkit", "terra"])
+@pytest.mark.parametrize("body", [b"no JSON", b"[]"], ids=["text", "list"])
+def test_what_intake_parked_as_no_json_stays_so_when_it_is_retried(
+    world: World, vendor: str, body: bytes
+) -> None:
+    delivery = world.store(body, vendor=vendor, account="")
+    world.run()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.error_code) == ("parked", "malformed")
