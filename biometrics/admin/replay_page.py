@@ -59,6 +59,7 @@ def page(request: HttpRequest, run: ReplayRun, *, may_act: bool) -> dict[str, An
         "at": run.planned if is_plan else run.done,
         "live": f"replay_{run.pk}",
         "plan": _plan(found),
+        "plan_title": "What would become of them" if is_plan else "What the plan said",
         "examples": _examples(request, run, found),
         "ends": sorted(run.outcomes.items()),
         "may_act": may_act,

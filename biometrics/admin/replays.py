@@ -60,7 +60,7 @@ class SelectionForm(forms.Form):
         max_length=60,
         label="Reason parked",
         widget=UnfoldAdminTextInputWidget,
-        help_text="As the page of parked work names it, such as unreadable.",
+        help_text="The code on its card among parked work, such as unreadable.",
     )
     subject = forms.UUIDField(
         required=False,

@@ -116,6 +116,8 @@ def test_it_groups_by_reason_and_says_what_next(
     assert of_queue("invalid").next_step in text
     for button in ("Retry 2", "Skip 2", "Try one", "Retry 1", "Fix 1", "Skip 1"):
         assert f"{button} <" in text
+    # The form of a replay asks for it.
+    assert '<dt>Code</dt><dd class="console-command">unreadable</dd>' in text
     query = "status__exact=parked&amp;vendor=terra&amp;error_code=unreadable"
     assert query in text
 
