@@ -220,7 +220,7 @@ def _put_in_place(head: OutboxMessage, made: Sequence[NewMessage]) -> None:
     waits behind them is then written anew too. Nothing of it has ever been sent.
     """
     old = list(_of_same_event(head))
-    wanted = _not_published_yet(head, made)
+    wanted = _not_settled_yet(head, made)
     if head.event is not None:
         BiometricEvent.objects.filter(id=head.event.id).update(parts=len(made))
     if len(old) == len(wanted):
@@ -247,25 +247,29 @@ def _of_same_event(head: OutboxMessage) -> QuerySet[OutboxMessage]:
     return rows.filter(event_id=head.event_id).order_by("id")
 
 
-def _not_published_yet(
+def _not_settled_yet(
     head: OutboxMessage, made: Sequence[NewMessage]
 ) -> Sequence[NewMessage]:
-    """Leave out the parts of an event that consumers have; they must still fit."""
+    """Leave out the parts of an event that consumers have, or that staff gave up.
+
+    These must still fit to the others.
+    """
     if head.event_id is None:
         return made
-    published = dict(
+    settled = dict(
         OutboxMessage.objects.filter(
-            event_id=head.event_id, status=MessageStatus.PUBLISHED
+            event_id=head.event_id,
+            status__in=[MessageStatus.PUBLISHED, MessageStatus.DEAD],
         ).values_list("ce_id", "value")
     )
-    again = {one.ce_id: one.value for one in made if one.ce_id in published}
-    if again != {ce_id: bytes(value or b"") for ce_id, value in published.items()}:
+    again = {one.ce_id: one.value for one in made if one.ce_id in settled}
+    if again != {ce_id: bytes(value or b"") for ce_id, value in settled.items()}:
         message = (
-            "Parts of this event were published, cut in another way than today: skip "
-            "the rest of it, or set KAFKA_MAX_EVENT_BYTES as it was."
+            "Parts of this event were published or given up, cut in another way than "
+            "today: skip the rest of it, or set KAFKA_MAX_EVENT_BYTES as it was."
         )
         raise OutboxError(message)
-    return [one for one in made if one.ce_id not in published]
+    return [one for one in made if one.ce_id not in settled]
 
 
 def _word(row: OutboxMessage, message: NewMessage) -> OutboxMessage:

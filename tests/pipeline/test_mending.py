@@ -205,6 +205,29 @@ class TestTooLarge:
         publish()
         assert [one["part"]["index"] for one in seen(broker)] == [1, 2]
 
+    def test_a_part_that_was_given_up_is_not_made_again(
+        self,
+        world: World,
+        publish: Callable[[], None],
+        broker: MemoryBroker,
+        settings: Settings,
+    ) -> None:
+        settings.KAFKA_MAX_EVENT_BYTES = 20_000
+        world.carry(says(long_record("long")))
+        refused = {str(one.ce_id) for one in sent()[1:3]}
+        broker.refuses = lambda one: dict(one.headers)["ce_id"].decode() in refused
+        publish()
+        subject = ParkedQueue.objects.get().subject
+        outbox.skip(subject=subject, actor="eva", reason="broken", now=world.now)
+        publish()
+        broker.refuses = lambda _one: False
+        fix(world)
+        publish()
+        count = len(sent())
+        assert [one["part"]["index"] for one in seen(broker)] == [
+            n for n in range(1, count + 1) if n != 2
+        ]
+
 
 class TestWorded:
     """Messages of events, alerts and connections are worded again."""

@@ -14,7 +14,6 @@ from prometheus_client import generate_latest
 from biometrics.errors import NothingSentError
 from biometrics.models import OutboxMessage, PublishBatch, ShardLease
 from biometrics.models.outbox import BatchState, LeaseStep
-from biometrics.publishing import claims
 from biometrics.publishing.producers import MisconfiguredError, UnreachableError
 from biometrics.publishing.producers.memory import MemoryBroker
 from biometrics.publishing.relay import due_publish_shards, urgent_publish_shards
@@ -409,7 +408,9 @@ class TestIdleProgress:
         worker = world.worker()
         worker.work()
         assert due_publish_shards(now=world.clock()) == []
-        world.clock.advance(claims.KEEP_PROGRESS)
+        world.clock.advance(timedelta(hours=23))
+        assert due_publish_shards(now=world.clock()) == []
+        world.clock.advance(timedelta(hours=1))
         assert due_publish_shards(now=world.clock()) == [0]
 
         assert worker.work().state == "idle"
