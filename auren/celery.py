@@ -60,10 +60,12 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    # In the slow lane a turn outlives many beats: on a busy bridge it waits its time there,
+    # and would never come if it ended with the next beat.
     "notices": {
         "task": "biometrics.notify",
         "schedule": 5.0,
-        "options": {"expires": 5},
+        "options": {"expires": 30},
     },
     "rollup": {
         "task": "biometrics.roll_up_counts",
@@ -85,7 +87,11 @@ app.conf.beat_schedule = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
-    "replay": {"task": "biometrics.replay", "schedule": 2.0, "options": {"expires": 2}},
+    "replay": {
+        "task": "biometrics.replay",
+        "schedule": 2.0,
+        "options": {"expires": 30},
+    },
     "connections": {
         "task": "biometrics.check_connections",
         "schedule": 60.0,
