@@ -10,7 +10,8 @@ from biometrics import ledger, snapshots
 from biometrics.ledger import Balance, Line
 
 HOURS = 24
-_NAME = "ledger"
+# Another name with each change of what is kept: old and new processes share it for a while.
+_NAME = "ledger-2"
 
 
 def count(*, now: datetime) -> Balance:
@@ -39,7 +40,7 @@ def _to_json(balance: Balance) -> dict[str, Any]:
         "since": balance.since.isoformat(),
         "until": balance.until.isoformat(),
         "hours": [
-            [hour.isoformat(), {**asdict(line), "states": dict(line.states)}]
+            [hour.isoformat(), asdict(line)]
             for (hour, _), line in balance.hours.items()
         ],
         "messages": dict(balance.messages),

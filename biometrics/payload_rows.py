@@ -23,6 +23,7 @@ from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
 from biometrics.shards import shard_of
 from biometrics.vendors.base import Envelope, InboundRequest
+from biometrics.vendors.payloads import Payloads
 from biometrics.vendors.registry import get_adapter
 
 _DUE = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
@@ -95,16 +96,26 @@ def settle(items: Sequence[Item]) -> set[int]:
     return shards
 
 
+def is_announcement(delivery: WebhookDelivery) -> bool:
+    """Say whether a stored delivery holds an address in place of data."""
+    return _source(delivery) is not None
+
+
 def shown_body(delivery: WebhookDelivery) -> bytes | None:
     """Return a delivery's bytes as anybody may see them."""
+    if delivery.body is None:
+        return None
+    source, body = _source(delivery), bytes(delivery.body)
+    return body if source is None else source.struck_out(body)
+
+
+def _source(delivery: WebhookDelivery) -> Payloads | None:
     try:
-        source = get_adapter(delivery.vendor).payloads
+        adapter = get_adapter(delivery.vendor)
     except UnknownVendorError:
-        source = None
-    is_secret = source is not None and source.event_type == delivery.event_type
-    if source is None or delivery.body is None or not is_secret:
-        return None if delivery.body is None else bytes(delivery.body)
-    return source.struck_out(bytes(delivery.body))
+        return None
+    announces = adapter.announces_payload(delivery.event_type)
+    return adapter.payloads if announces else None
 
 
 def _row(
@@ -119,8 +130,7 @@ def _row(
         event_type="" if envelope is None else envelope.event_type[:80],
         dedupe_key=payload_key(account_id=account, announcement=ping.public_id),
         shard=shard_of(ping.vendor, account),
-        # Intake counted the announcement; what we fetched is counted apart.
-        origin=DeliveryOrigin.RECOVERED,
+        origin=DeliveryOrigin.ANNOUNCED,
         body=body,
         headers=ping.headers,
         traceparent=ping.traceparent,

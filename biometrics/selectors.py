@@ -135,8 +135,9 @@ def deliveries_per_minute(
 def webhook_to_kafka(*, now: datetime) -> tuple[float, float] | None:
     """Return p50 and p99 in seconds from receipt to Kafka, None where nothing is new.
 
-    Of the newest 500 records of the last hour whose delivery came as a webhook, looked
-    for among the newest 2,000; of what waits now the outbox's age tells.
+    Of the newest 500 records of the last hour whose delivery a webhook brought or
+    announced, from its arrival, looked for among the newest 2,000; of what waits now the
+    outbox's age tells.
     """
     newest = OutboxMessage.objects.filter(
         status=MessageStatus.PUBLISHED, published_at__gte=now - _TIMED_SINCE
@@ -145,7 +146,10 @@ def webhook_to_kafka(*, now: datetime) -> tuple[float, float] | None:
         # A history that is being fetched publishes by the million.
         OutboxMessage.objects.filter(
             pk__in=newest.values("pk")[:_TIMED_AMONG],
-            event__delivery__origin=DeliveryOrigin.WEBHOOK,
+            event__delivery__origin__in=[
+                DeliveryOrigin.WEBHOOK,
+                DeliveryOrigin.ANNOUNCED,
+            ],
         )
         .order_by("-published_at")
         .values_list(F("published_at") - F("event__delivery__received_at"), flat=True)

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
+from biometrics import payload_rows
+from biometrics.intake.rows import announcement_in
 from biometrics.models import (
     AuditEntry,
     BiometricEvent,
@@ -26,6 +28,7 @@ from biometrics.models import (
     VendorConnection,
     WebhookDelivery,
 )
+from biometrics.models.intake import DeliveryOrigin
 from biometrics.models.keyed import row_in
 from biometrics.publishing.envelope import change_id
 
@@ -39,9 +42,15 @@ _MOST_TWINS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What became of a delivery, each in its order; `told` are the alerts' messages."""
+    """What became of a delivery, each in its order; `told` are the alerts' messages.
+
+    `announcement` is what named the address of this delivery, `payload` what lay at the
+    address that this delivery names.
+    """
 
     delivery: WebhookDelivery
+    announcement: WebhookDelivery | None
+    payload: WebhookDelivery | None
     documents: Sequence[DeliveryDocument]
     events: Sequence[BiometricEvent]
     readings: Sequence[Reading]
@@ -64,6 +73,8 @@ def found_of(delivery: WebhookDelivery) -> Found:
     messages = sorted([*own, *told], key=lambda message: message.pk)
     return Found(
         delivery=delivery,
+        announcement=_announcement(delivery),
+        payload=_payload(delivery),
         documents=list(delivery.documents.defer("body").order_by("id")[:MOST]),
         events=events,
         readings=list(
@@ -72,6 +83,23 @@ def found_of(delivery: WebhookDelivery) -> Found:
         alerts=_alerts(ids, told),
         messages=messages,
     )
+
+
+def _announcement(delivery: WebhookDelivery) -> WebhookDelivery | None:
+    if delivery.origin != DeliveryOrigin.ANNOUNCED:
+        return None
+    return _known(announcement_in(delivery.dedupe_key))
+
+
+def _payload(delivery: WebhookDelivery) -> WebhookDelivery | None:
+    if not payload_rows.is_announcement(delivery):
+        return None
+    return _known(payload_rows.id_of(delivery))
+
+
+def _known(public_id: UUID | None) -> WebhookDelivery | None:
+    rows = WebhookDelivery.objects.defer("body", "headers")
+    return rows.filter(public_id=public_id).first()
 
 
 def deliveries_of(alert: HrvAlert) -> list[WebhookDelivery]:

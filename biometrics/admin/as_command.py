@@ -19,6 +19,10 @@ BODY_PAGE = "biometrics_webhookdelivery_body"
 # Linux takes 128 KiB in one argument of a command.
 _MOST_BYTES = 100_000
 _NO_WEBHOOK = "No webhook brought it: we fetched it, and nobody can send it again."
+_ANNOUNCED = (
+    "A webhook named its address and we fetched it: retry it here, for nobody can send it"
+    " again as a webhook."
+)
 _GONE = "Its bytes are not kept any more (retention)."
 
 
@@ -41,6 +45,8 @@ def curl(delivery: WebhookDelivery) -> str:
 
 def shown(delivery: WebhookDelivery) -> SafeString | str:
     """Return the command with a button that copies it, or why there is none."""
+    if delivery.origin == DeliveryOrigin.ANNOUNCED:
+        return _ANNOUNCED
     if delivery.origin != DeliveryOrigin.WEBHOOK:
         return _NO_WEBHOOK
     if delivery.body is None:

@@ -48,6 +48,7 @@ _HEADERS = {
         "Duplicate",
         "Rejected",
         "Stored",
+        "Announced",
         "Processed",
         "Ignored",
         "Waiting",

@@ -43,6 +43,7 @@ class Hour:
     start: datetime
     line: Line
     found: SafeString | str
+    announced: SafeString | str
     parked: SafeString | str
 
 
@@ -92,13 +93,20 @@ def _hours(balance: Balance) -> list[Hour]:
 
 
 def _hour(start: datetime, line: Line) -> Hour:
-    span = {"vendor": line.vendor, **_received(start)}
+    pushed, fetched = (
+        {"vendor": line.vendor, "origin__exact": origin.value, **_received(start)}
+        for origin in (DeliveryOrigin.WEBHOOK, DeliveryOrigin.ANNOUNCED)
+    )
     parked = line.states.get("parked", 0)
+    announced = sum(line.announced.values())
     return Hour(
         start=start,
         line=line,
-        found=list_link(WebhookDelivery, sum(line.states.values()), **span),
-        parked=list_link(WebhookDelivery, parked, status__exact="parked", **span)
+        found=list_link(WebhookDelivery, sum(line.states.values()), **pushed),
+        announced=list_link(WebhookDelivery, announced, **fetched)
+        if announced
+        else "0",
+        parked=list_link(WebhookDelivery, parked, status__exact="parked", **pushed)
         if parked
         else "0",
     )
@@ -108,7 +116,6 @@ def _received(start: datetime) -> dict[str, str]:
     """Return the list's own filter for one hour of intake."""
     last = start + _AN_HOUR - timedelta(seconds=1)
     return {
-        "origin__exact": DeliveryOrigin.WEBHOOK.value,
         "received_at_from_0": f"{start:%Y-%m-%d}",
         "received_at_from_1": f"{start:%H:%M:%S}",
         "received_at_to_0": f"{last:%Y-%m-%d}",

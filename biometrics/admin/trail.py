@@ -62,6 +62,10 @@ def _sentence(found: Found) -> str:
         )
     if delivery.status == DeliveryStatus.PENDING:
         return _waiting(found)
+    if found.payload is not None:
+        return (
+            "It named an address. What lay there is a delivery of its own: see below."
+        )
     return _of_messages(found)
 
 

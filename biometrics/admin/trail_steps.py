@@ -37,7 +37,7 @@ class Step:
 
 def steps_of(found: Found) -> list[Step]:
     """Return the steps, the one that took longest marked."""
-    steps = [_received(found.delivery), *_later(found)]
+    steps = [_received(found), *_later(found)]
     steps.sort(
         key=lambda step: (step.at is None, step.at or found.delivery.received_at)
     )
@@ -60,7 +60,14 @@ def _gap(before: Step, after: Step) -> timedelta:
     return after.at - before.at
 
 
-def _received(delivery: WebhookDelivery) -> Step:
+def _received(found: Found) -> Step:
+    delivery = found.delivery
+    if delivery.origin == DeliveryOrigin.ANNOUNCED:
+        return Step(
+            title="Announced by a webhook; fetched from the address in it, and stored",
+            at=delivery.received_at,
+            details=[link(found.announcement, "the announcement")],
+        )
     if delivery.origin != DeliveryOrigin.WEBHOOK:
         return Step(
             title="Fetched by us and stored",
@@ -111,6 +118,10 @@ def _read(found: Found) -> Step:
         # Intake parks what it cannot read, and no worker ever sees it.
         at = delivery.processed_at or delivery.received_at
         return Step(title="Parked", at=at, details=details)
+    if delivery.status == DeliveryStatus.PROCESSED and found.payload is not None:
+        details = [link(found.payload, "what lay there")]
+        title = "Fetched from the address in it"
+        return Step(title=title, at=delivery.processed_at, details=details)
     if delivery.status == DeliveryStatus.PROCESSED:
         return Step(title="Normalised", at=delivery.processed_at, details=details)
     return Step(title="Normalise", at=None, details=details)

@@ -20,9 +20,9 @@ def accounts(balance: Balance, *, at: datetime) -> Board:
         "duplicate": total.duplicate,
         "rejected": total.rejected,
         "stored": total.stored,
-        "processed": total.states.get("processed", 0),
+        "processed": total.count("processed"),
         "waiting": total.waiting,
-        "parked": total.states.get("parked", 0),
+        "parked": total.count("parked"),
         "published": balance.messages.get("published", 0),
         "held": balance.messages.get("parked", 0),
         "imbalance": balance.imbalance,
@@ -36,16 +36,16 @@ def accounts(balance: Balance, *, at: datetime) -> Board:
 
 
 def _row(line: Line, *, page: str) -> list[Cell]:
-    state = line.states.get
     counted = [
         line.received,
         line.duplicate,
         line.rejected,
         line.stored,
-        state("processed", 0),
-        state("ignored", 0),
+        sum(line.announced.values()),
+        line.count("processed"),
+        line.count("ignored"),
         line.waiting,
-        state("parked", 0),
+        line.count("parked"),
         line.recovered,
         line.backfilled,
     ]

@@ -24,9 +24,14 @@ DUE_DELIVERY = Q(status__in=[DeliveryStatus.PENDING, DeliveryStatus.RETRYING])
 
 
 class DeliveryOrigin(models.TextChoices):
-    """How the bridge came by it."""
+    """How the bridge came by it.
+
+    `announced` lay at the address that a webhook named in its place, and counts from the
+    webhook's arrival; the last two nobody told us of.
+    """
 
     WEBHOOK = "webhook"
+    ANNOUNCED = "announced"
     BACKFILL = "backfill"
     RECOVERED = "recovered"
 
@@ -113,8 +118,8 @@ class WebhookDelivery(models.Model):
             ),
             models.Index(
                 fields=["origin", "-id"],
-                name="delivery_fetched",
-                condition=Q(origin__in=["backfill", "recovered"]),
+                name="delivery_not_pushed",
+                condition=Q(origin__in=["announced", "backfill", "recovered"]),
             ),
             models.Index(fields=["received_at"], name="delivery_received"),
             # What retention looks through; it empties itself.

@@ -25,7 +25,7 @@ def event_type(listed: Listed) -> str:
 
 def is_listed(delivery: WebhookDelivery) -> bool:
     """Say whether a delivery holds listed documents; a sender cannot make it so."""
-    is_ours = delivery.origin != DeliveryOrigin.WEBHOOK
+    is_ours = delivery.origin in {DeliveryOrigin.BACKFILL, DeliveryOrigin.RECOVERED}
     return is_ours and delivery.event_type.endswith(_SUFFIX)
 
 

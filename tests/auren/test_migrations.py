@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import psycopg2
 import pytest
 from django.apps import apps
 from django.contrib.postgres.operations import AddIndexConcurrently
@@ -13,6 +16,7 @@ from django.db.migrations.state import ProjectState
 from biometrics.migrations._beside import AddIndexBeside
 from tests.auren.additive import objections
 from tests.browser.seed import seed
+from tests.databases import parameters_of
 
 OURS = ("biometrics", "resilience")
 # Made before there was a release whose code could run beside them.
@@ -65,6 +69,22 @@ def test_the_code_before_the_last_migration_goes_on(
         current = apps.get_model("biometrics", model.__name__)
         assert current.objects.filter(pk=row.pk).exists()
     assert used >= _SEEDED
+
+
+@pytest.mark.postgres
+def test_every_constraint_holds_for_the_rows_of_before_too(
+    migrated_postgres: str,
+) -> None:
+    """One that was added beside the traffic is to be validated after that."""
+    with closing(psycopg2.connect(**parameters_of(migrated_postgres))) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT conname FROM pg_constraint WHERE NOT convalidated")
+        assert cursor.fetchall() == []
+        cursor.execute(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conname = 'delivery_origin_known'"
+        )
+        assert "announced" in cursor.fetchone()[0]
 
 
 _INDEX = models.Index(fields=["label"], name="some_index")

@@ -104,8 +104,14 @@ def test_the_file_is_refused_before_a_reveal_and_to_others(
 def test_what_no_webhook_brought_is_not_offered(
     admin_client: Client, world: SimpleNamespace, origin: str
 ) -> None:
+    told = {
+        DeliveryOrigin.ANNOUNCED: "A webhook named its address and we fetched it",
+        DeliveryOrigin.BACKFILL: "No webhook brought it",
+        DeliveryOrigin.RECOVERED: "No webhook brought it",
+    }
     url = with_body(world, b"{}", origin=origin)
     reveal(admin_client, world.subject.pk)
     page = admin_client.get(url).content.decode()
-    assert "No webhook brought it" in page
+    assert told[DeliveryOrigin(origin)] in page
+    assert [text in page for text in set(told.values())].count(True) == 1
     assert "data-copy" not in page

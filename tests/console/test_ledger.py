@@ -166,6 +166,31 @@ def test_what_was_fetched_afterwards_is_not_timed(
     assert "none median of the newest records" in text_of(admin_client, INDEX)
 
 
+def test_what_a_webhook_announced_is_timed_from_its_arrival(
+    admin_client: Client, today: SimpleNamespace
+) -> None:
+    WebhookDelivery.objects.update(origin="announced")
+    assert "3.0 s median of the newest records" in text_of(admin_client, INDEX)
+
+
+def test_what_was_announced_is_told_beside_what_is_stored(
+    admin_client: Client, today: SimpleNamespace
+) -> None:
+    WebhookDelivery.objects.update(origin="announced")
+    page = text_of(admin_client, INDEX)
+    assert "Received 0 Duplicate 0 Rejected 0 Stored 0" in page
+    assert "Parked 1 Messages published 1 Messages parked 0 Imbalance 0" in page
+    # By vendor: nothing received nor stored, one announced, which is parked.
+    assert "terra 0 0 0 0 1 0 0 0 1 0 0 0" in page
+    (hour,) = admin_client.get(LEDGER).context["hours"]
+    (link,) = re.findall(r'href="([^"]+)"', hour.announced)
+    rows = admin_client.get(link.replace("&amp;", "&")).content.decode()
+    delivery = today.webhookdelivery
+    assert (
+        reverse("admin:biometrics_webhookdelivery_change", args=[delivery.pk]) in rows
+    )
+
+
 def test_deliveries_are_counted_minute_by_minute(
     admin_client: Client, today: SimpleNamespace
 ) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -14,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from biometrics.admin.trail import Trail, trail_of
+from biometrics.intake.rows import payload_id, payload_key
 from biometrics.models import (
     BiometricEvent,
     OutboxMessage,
@@ -271,6 +273,57 @@ def test_a_delivery_that_said_nothing_new_is_no_loss(
     BiometricEvent.objects.update(status="stale")
     trail = trail_of(published.webhookdelivery)
     assert "It said nothing new" in trail.sentence
+
+
+@pytest.fixture
+def announced(published: SimpleNamespace) -> SimpleNamespace:
+    """Let a webhook have named the address of the delivery."""
+    done = NOW + timedelta(milliseconds=90)
+    published.announcement = WebhookDelivery.objects.create(
+        public_id=uuid4(),
+        vendor="terra",
+        event_type="s3_payload",
+        dedupe_key="of-the-announcement",
+        shard=0,
+        received_at=NOW,
+        status="processed",
+        processed_at=done,
+    )
+    name = published.announcement.public_id
+    published.webhookdelivery.origin = "announced"
+    published.webhookdelivery.public_id = payload_id(vendor="terra", announcement=name)
+    published.webhookdelivery.dedupe_key = payload_key(
+        account_id="terra-user-1", announcement=name
+    )
+    published.webhookdelivery.save()
+    return published
+
+
+def test_what_was_announced_says_so_and_leads_to_its_announcement(
+    admin_client: Client, announced: SimpleNamespace
+) -> None:
+    trail = trail_of(announced.webhookdelivery)
+    assert trail.sentence.startswith("Published in 310 ms")
+    assert titles(trail)[0] == (
+        "Announced by a webhook; fetched from the address in it, and stored"
+    )
+    page = admin_client.get(page_url("webhookdelivery", announced.webhookdelivery.pk))
+    link = page_url("webhookdelivery", announced.announcement.pk)
+    assert f'href="{link}">the announcement<' in page.content.decode()
+
+
+def test_an_announcement_leads_to_what_it_announced(
+    admin_client: Client, announced: SimpleNamespace
+) -> None:
+    trail = trail_of(announced.announcement)
+    assert "What lay there is a delivery of its own" in trail.sentence
+    assert [(step.title, step.since) for step in trail.steps] == [
+        ("Received, proven and stored before the 2xx", "+0 ms"),
+        ("Fetched from the address in it", "+90 ms"),
+    ]
+    page = admin_client.get(page_url("webhookdelivery", announced.announcement.pk))
+    link = page_url("webhookdelivery", announced.webhookdelivery.pk)
+    assert f'href="{link}">what lay there<' in page.content.decode()
 
 
 def test_its_queries_do_not_grow_with_it(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from biometrics import erasure, ledger, linking, tasks
+from biometrics import deliveries, erasure, ledger, linking, tasks
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
@@ -24,6 +26,7 @@ from biometrics.models import (
     WebhookDelivery,
 )
 from biometrics.models.people import ConnectionStatus
+from tests.pipeline.acme import Acme
 from tests.pipeline.test_alerts import ago
 from tests.pipeline.world import NOW, World, night, record, says
 
@@ -92,6 +95,55 @@ def test_what_we_fetched_ourselves_is_no_intake(world: World) -> None:
     world.carry(says(record("r2")), origin="recovered")
     found = balance()
     assert (found.lines[0].received, found.imbalance) == (0, 0)
+
+
+def announced(**payload: Any) -> None:
+    """Keep an announcement that is processed, and what lay at its address."""
+    said = {"vendor": "acme", "shard": 0, "received_at": NOW, "status": "processed"}
+    for columns in ({"event_type": "acme.address"}, {"origin": "announced", **payload}):
+        name = uuid4()
+        WebhookDelivery.objects.create(
+            **{**said, "public_id": name, "dedupe_key": str(name), **columns}
+        )
+
+
+class TestAnnounced:
+    @pytest.fixture(autouse=True)
+    def _addresses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        source = SimpleNamespace(event_type="acme.address")
+        monkeypatch.setattr(Acme, "payloads", source)
+
+    def test_it_has_its_states_beside_what_intake_stored(self, world: World) -> None:
+        announced()
+        announced(status="unlinked", account_id="nobody")
+        count(n=2)
+        (line,) = balance().lines
+        assert (line.stored, dict(line.states)) == (2, {"processed": 2})
+        assert dict(line.announced) == {"processed": 1, "unlinked": 1}
+        assert (line.count("processed"), line.waiting) == (3, 1)
+        assert line.imbalance == 0
+
+    def test_its_records_are_not_recovered(self, world: World) -> None:
+        world.carry(says(record()), origin="announced")
+        assert fetched() == (0, 0)
+
+    def test_one_that_leads_nowhere_is_a_loss(self, world: World) -> None:
+        announced()
+        announced()
+        count(n=2)
+        WebhookDelivery.objects.filter(origin="announced").latest("id").delete()
+        assert balance().imbalance == 1
+        out = StringIO()
+        with pytest.raises(CommandError, match="1 cannot be accounted for"):
+            call_command("ledger", "--until", (NOW + HOUR).isoformat(), stdout=out)
+        assert "1 announcements are processed, and what lay" in out.getvalue()
+        assert "announced 1" in out.getvalue()
+
+    def test_one_that_is_worked_on_again_is_none(self, world: World) -> None:
+        announced()
+        count()
+        deliveries.make_due(WebhookDelivery.objects.filter(origin="webhook"))
+        assert balance().imbalance == 0
 
 
 def test_an_event_without_a_message_is_seen(world: World) -> None:

@@ -84,6 +84,7 @@ def test_the_payload_is_fetched_and_goes_the_way_of_its_person(
     found = payload()
     account = orjson.loads(DAILY)["user"]["user_id"]
     assert (found.account_id, found.event_type) == (account, "daily")
+    assert found.origin == "announced"
     assert bytes(found.body or b"") == DAILY
     assert found.status == "processed"
     assert registry.lookup([("terra", account)])
@@ -188,6 +189,17 @@ def test_what_is_fetched_ends_as_if_it_had_been_pushed(
         assert getattr(found, name) == getattr(pushed, name), name
     assert found.status in {"unlinked", "parked", "ignored"}
     assert bytes(found.body or b"") == body
+
+
+def test_no_payload_can_pass_for_what_we_listed(world: World, bucket: Bucket) -> None:
+    """Lists of our own are trusted to be what they say, and name their type so."""
+    said = {**orjson.loads(DAILY), "type": "connection.listed", "change": "revoked"}
+    bucket.answer = lambda: web.Response(body=orjson.dumps(said))
+    run(world, ping(world))
+    assert payload().status == "ignored"
+    deliveries.make_due(WebhookDelivery.objects.filter(id=payload().id))
+    world.run()
+    assert (payload().status, payload().error_code) == ("ignored", "ignored")
 
 
 def test_the_payload_of_a_stranger_waits_and_goes_on_once_it_is_linked(

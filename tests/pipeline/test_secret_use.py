@@ -50,6 +50,8 @@ def test_each_secret_is_counted_by_its_place() -> None:
     proven(START + timedelta(hours=2), slot=0)
     proven(START + timedelta(hours=2), slot=0, vendor="whoop")
     proven(START + timedelta(hours=2), slot=0, origin="backfill")
+    # What announced it was proven, and is counted.
+    proven(START + timedelta(hours=2), slot=0, origin="announced")
     secret_use.keep(now=START + DAY)
     old, new = rows()[0], rows()[1]
     assert (old.proven, new.proven) == (1, 3)

@@ -53,6 +53,7 @@ class Command(BaseCommand):
             mark = "".join(
                 f"  {word} {count}"
                 for word, count in (
+                    ("announced", sum(line.announced.values())),
                     ("recovered", line.recovered),
                     ("backfilled", line.backfilled),
                     ("imbalance", line.imbalance),
@@ -72,6 +73,11 @@ class Command(BaseCommand):
                 self.stdout.write(
                     f"{hour:%Y-%m-%d %H:00} {name}: {line.stored} counted as stored, "
                     f"{rows} rows found."
+                )
+            if line.unfetched:
+                self.stdout.write(
+                    f"{hour:%Y-%m-%d %H:00} {name}: {line.unfetched} announcements are"
+                    " processed, and what lay at their address is not here."
                 )
         self._name_untold(found, {"vendor": vendor} if vendor else {})
         if found.silent_alerts:
