@@ -123,11 +123,13 @@ def _freshness(connection: VendorConnection, *, now: datetime) -> list[Freshness
 def _fresh(stream: Stream, *, connection: SafeString | str, now: datetime) -> Freshness:
     is_quiet = stream.is_quiet(now=now)
     word = "quiet" if is_quiet else "flows"
+    # A record of a day is there before the day is over.
+    is_past = stream.newest <= now
     return Freshness(
         connection=connection,
         stream=stream.name,
         newest=moment(stream.newest),
-        ago=f"{age(stream.newest, now=now)} ago",
+        ago=f"{age(stream.newest, now=now)} ago" if is_past else "not over yet",
         usual="not known yet" if stream.usual_gap is None else _gap(stream.usual_gap),
         verdict="too few days to tell" if stream.usual_gap is None else word,
         is_quiet=is_quiet,

@@ -14,7 +14,7 @@ from biometrics.admin.base import link
 from biometrics.admin.reasons import ReasonForm
 from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
 from biometrics.admin.words import plural
-from biometrics.models import ReplayRun, WebhookDelivery
+from biometrics.models import AuditEntry, ReplayRun, WebhookDelivery
 from biometrics.models.replay import ReplayState
 from biometrics.replay.comparing import Change, Preview
 from biometrics.replay.selection import Selection
@@ -65,6 +65,7 @@ def page(request: HttpRequest, run: ReplayRun, *, may_act: bool) -> dict[str, An
         "may_act": may_act,
         "form": ReasonForm(),
         "audit": _audit(request, run),
+        "end": _cancelled(run),
     }
 
 
@@ -172,6 +173,14 @@ def _example(
 
 def _hidden(request: HttpRequest, key: UUID, *, here: str) -> SafeString | str:
     return offer(key, here=here) if may_reveal(request) else WITHHELD
+
+
+def _cancelled(run: ReplayRun) -> AuditEntry | None:
+    """Return who ended it, and why."""
+    if run.state != ReplayState.CANCELLED:
+        return None
+    entries = AuditEntry.objects.filter(target=f"replay {run.pk}", verb="replay.cancel")
+    return entries.order_by("-at").first()
 
 
 def _audit(request: HttpRequest, run: ReplayRun) -> str:

@@ -55,6 +55,7 @@ def test_each_data_type_says_how_fresh_it_is(
     records(world, "sleep", newest=now - timedelta(hours=3), days=20)
     records(world, "daily_activity", newest=now - timedelta(days=6), days=20)
     records(world, "workout", newest=now - timedelta(days=2), days=2)
+    records(world, "daily_stress", newest=now + timedelta(hours=9), days=20)
     text = shown(admin_client, world)
     assert "Quiet for longer than usual: daily_activity." in text
     found = {
@@ -64,6 +65,7 @@ def test_each_data_type_says_how_fresh_it_is(
         ]
     }
     assert found["sleep"] == ("flows", "3 h ago", "every day")
+    assert found["daily_stress"] == ("flows", "not over yet", "every day")
     assert found["daily_activity"] == ("quiet", "6 days ago", "every day")
     assert found["workout"] == ("too few days to tell", "2 days ago", "not known yet")
 
