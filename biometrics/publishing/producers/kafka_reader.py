@@ -50,15 +50,25 @@ class Tail:
     ) -> None:
         self._consumer = _consumer(config)
         try:
-            parts = _partitions(self._consumer, topics)
-            self._consumer.assign(parts)
-            self._consumer.seek_to_end()
-            for part in parts:
-                # Resolved now, so that nothing that is sent from now on is missed.
-                self._consumer.position(part)
+            self._go_to_the_end(topics)
+        except UnreachableError:
+            self.close()
+            raise
         except KafkaError as error:
             self.close()
             raise _unreachable(error) from error
+
+    def _go_to_the_end(self, topics: Sequence[str]) -> None:
+        parts = _partitions(self._consumer, topics)
+        if missing := set(topics) - {part.topic for part in parts}:
+            names = ", ".join(sorted(missing))
+            message = f"Not on Kafka: {names}. Run manage.py kafka_topics."
+            raise UnreachableError(message)
+        self._consumer.assign(parts)
+        self._consumer.seek_to_end()
+        for part in parts:
+            # Resolved now, so that nothing that is sent from now on is missed.
+            self._consumer.position(part)
 
     def find(self, *, header: tuple[str, bytes], deadline: float) -> Receipt | None:
         """Return where the first record with a header lies; None when time is up.
