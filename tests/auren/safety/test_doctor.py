@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
@@ -145,15 +145,37 @@ def test_tables_of_an_older_version_are_seen() -> None:
 
 
 @pytest.mark.django_db
-def test_a_wrong_clock_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = running.RUNNING[1]
+@pytest.mark.parametrize(
+    ("off_s", "side"), [(-20, "behind"), (20, "ahead of"), (-4, None), (4, None)]
+)
+def test_a_wrong_clock_is_seen(
+    off_s: float, side: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clock,) = [one for one in running.RUNNING if one.id == "auren.E021"]
     assert clock.wrong() is None
-    past = datetime(2020, 1, 1, tzinfo=UTC)
-    monkeypatch.setattr(timezone, "now", lambda: past)
+    right = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: right() + timedelta(seconds=off_s))
     said = clock.wrong()
-    if connection.vendor == "postgresql":
+    if side is None or connection.vendor != "postgresql":
+        assert said is None
+    else:
         assert said is not None
-        assert "behind the database's" in said
+        assert f"s {side} the database's" in said
+
+
+def test_a_database_that_is_away_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables, its clock and its tokens: a start goes on, and `doctor` says why."""
+
+    def refuse(_self: object) -> None:
+        message = "connection to planted-host failed"
+        raise OperationalError(message)
+
+    monkeypatch.setattr(type(connections["default"]), "ensure_connection", refuse)
+    for code in ("auren.E020", "auren.E021", "auren.E024"):
+        (safeguard,) = [one for one in running.RUNNING if one.id == code]
+        with pytest.raises(UnknowableError, match="DATABASE_URL") as caught:
+            safeguard.wrong()
+        assert "planted-host" not in str(caught.value)
 
 
 @pytest.mark.django_db
