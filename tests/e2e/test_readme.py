@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -9,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from auren.devstack.process import ManagedProcess
-from tests.e2e.stack import Stack
+from tests.e2e.stack import ROOT, Stack
 from tests.e2e.typed import Terminal, blocks
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.redis]
-# By their first line: what is run below, and what the devstack's own tests start.
+# By their first line: what is run below, and what tests/devstack/test_devstack.py starts.
 RUN = (
     ". .devstack/secrets.env",
     ".venv/bin/python manage.py consume",
@@ -37,6 +40,46 @@ def test_no_block_is_forgotten() -> None:
         assert one.startswith((*RUN, *STARTED_ELSEWHERE)), one
     for start in (*RUN, *STARTED_ELSEWHERE):
         block(start)
+
+
+def test_the_blocks_that_install_and_start_end_in_what_other_tests_do() -> None:
+    """Make says what it would do; the plain commands do the same."""
+    start = ".venv/bin/python manage.py devstack"
+    assert recipe("make run")[-1] == f"exec {start}"
+    on_sqlite, on_postgres = recipe("make test")[-2:]
+    assert on_sqlite.startswith(".venv/bin/pytest ")
+    assert on_postgres.startswith(".venv/bin/python -m tests.on_postgres ")
+    install, plain = block(STARTED_ELSEWHERE[2]).splitlines()
+    assert plain == start
+    (file,) = re.findall(r"pip install -r (\S+)$", install)
+    pins = {
+        name: set(re.findall(r"^\S+==\S+", text(name), re.MULTILINE)) for name in LISTS
+    }
+    assert file == LISTS[1]
+    assert pins[LISTS[0]] <= pins[LISTS[1]]
+
+
+LISTS = ("requirements.txt", "requirements-dev.txt")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def recipe(typed: str) -> list[str]:
+    """Return what make would run for a block of the page."""
+    assert block(typed) == f"{typed}\n"
+    done = subprocess.run(
+        [*typed.split(), "--dry-run"],
+        cwd=ROOT,
+        # Whoever runs the suite by make has other flags and targets.
+        env={k: v for k, v in os.environ.items() if "MAKE" not in k},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from tests.services import unavailable
 def blocks(page: str) -> list[str]:
     """Return the fenced blocks of a page that somebody is meant to type or run."""
     text = (ROOT / page).read_text()
+    kinds = set(re.findall(r"^\s*(?:```|~~~)(.+)$", text, re.MULTILINE))
+    assert kinds <= {"python"}, f"blocks of {page} that nobody would type: {kinds}"
     return re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
