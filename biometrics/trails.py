@@ -98,6 +98,8 @@ def _payload(delivery: WebhookDelivery) -> WebhookDelivery | None:
 
 
 def _known(public_id: UUID | None) -> WebhookDelivery | None:
+    if public_id is None:
+        return None
     rows = WebhookDelivery.objects.defer("body", "headers")
     return rows.filter(public_id=public_id).first()
 

@@ -102,6 +102,8 @@ def _sentence(
 ) -> str:
     if not connections:
         return "No vendor is connected. Send a connect link."
+    if all(c.status == ConnectionStatus.REVOKED for c in connections):
+        return "Every connection has ended. Send a new connect link."
     lost = [c for c in connections if c.status == ConnectionStatus.NEEDS_RECONNECT]
     quiet = [line.stream for line in fresh if line.is_quiet]
     if lost:
@@ -117,21 +119,29 @@ def _sentence(
 def _freshness(connection: VendorConnection, *, now: datetime) -> list[Freshness]:
     shown = link(connection, f"{connection.vendor}: {connection.status}")
     streams = streams_of(connection, now=now)
-    return [_fresh(stream, connection=shown, now=now) for stream in streams]
+    is_live = connection.status != ConnectionStatus.REVOKED
+    return [
+        _fresh(stream, connection=shown, is_live=is_live, now=now) for stream in streams
+    ]
 
 
-def _fresh(stream: Stream, *, connection: SafeString | str, now: datetime) -> Freshness:
-    is_quiet = stream.is_quiet(now=now)
+def _fresh(
+    stream: Stream, *, connection: SafeString | str, is_live: bool, now: datetime
+) -> Freshness:
+    # Of a connection that was ended nothing is expected.
+    is_quiet = is_live and stream.is_quiet(now=now)
     word = "quiet" if is_quiet else "flows"
     # A record of a day is there before the day is over.
     is_past = stream.newest <= now
+    if stream.usual_gap is None:
+        word = "too few days to tell"
     return Freshness(
         connection=connection,
         stream=stream.name,
         newest=moment(stream.newest),
         ago=f"{age(stream.newest, now=now)} ago" if is_past else "not over yet",
         usual="not known yet" if stream.usual_gap is None else _gap(stream.usual_gap),
-        verdict="too few days to tell" if stream.usual_gap is None else word,
+        verdict=word if is_live else "ended",
         is_quiet=is_quiet,
     )
 

@@ -119,9 +119,9 @@ def _read(found: Found) -> Step:
         at = delivery.processed_at or delivery.received_at
         return Step(title="Parked", at=at, details=details)
     if delivery.status == DeliveryStatus.PROCESSED and found.payload is not None:
-        details = [link(found.payload, "what lay there")]
         title = "Fetched from the address in it"
-        return Step(title=title, at=delivery.processed_at, details=details)
+        payload = link(found.payload, "what lay there")
+        return Step(title=title, at=delivery.processed_at, details=[payload])
     if delivery.status == DeliveryStatus.PROCESSED:
         return Step(title="Normalised", at=delivery.processed_at, details=details)
     return Step(title="Normalise", at=None, details=details)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from biometrics.models import BiometricEvent, Reading, StaffAlarm
+from biometrics.models import BiometricEvent, Reading, StaffAlarm, VendorConnection
 from tests.console.revealing import reveal
 from tests.console.test_pages import page_url
 
@@ -78,6 +78,25 @@ def test_a_lost_consent_comes_first(
     assert "terra: the consent is gone. Send a new connect link." in shown(
         admin_client, world
     )
+
+
+def test_of_an_ended_connection_nothing_is_expected(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    world.vendorconnection.status = "revoked"
+    world.vendorconnection.save()
+    records(world, "sleep", newest=timezone.now() - timedelta(days=6), days=20)
+    text = shown(admin_client, world)
+    assert "Every connection has ended. Send a new connect link." in text
+    page = admin_client.get(page_url("subject", world.subject.pk))
+    verdicts = {line.verdict for line in page.context["freshness"]}
+    assert verdicts == {"ended"}
+    VendorConnection.objects.create(
+        vendor="oura", account_id="another", subject=world.subject, status="active"
+    )
+    text = shown(admin_client, world)
+    assert "Data flows." in text
+    assert "Is the device worn?" not in text
 
 
 def test_somebody_without_connections_is_to_be_sent_a_link(
