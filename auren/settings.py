@@ -348,7 +348,7 @@ RESILIENCE: dict[str, dict[str, Any]] = {
         # The receiver answered.
         "success": ["biometrics.notifying.posting.GoneError"],
         # Nothing was sent.
-        "ignore": ["biometrics.notifying.addresses.ForbiddenAddressError"],
+        "ignore": ["biometrics.public_addresses.ForbiddenAddressError"],
     },
     "mail": {
         "failure_threshold": 3,

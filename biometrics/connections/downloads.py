@@ -7,14 +7,11 @@ whoever reads it: it is in no error and in no log line.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
 from yarl import URL
 
@@ -25,6 +22,11 @@ from biometrics.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
+from biometrics.public_addresses import (
+    ForbiddenAddressError,
+    PublicResolver,
+    literal_of,
+)
 
 _CONNECT_S = 5.0
 # So much silence ends a download; what comes buys it time, up to so much in all.
@@ -32,37 +34,6 @@ SILENCE_S = 15.0
 LONGEST_S = 40.0
 _S_PER_MIB = 1.0
 _MIB = 2**20
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses alone: a name may be pointed at our network."""
-
-    def __init__(self) -> None:
-        self._plain = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,
-    ) -> list[ResolveResult]:
-        """Return the addresses; raises OSError where one of them is not public."""
-        found = await self._plain.resolve(host, port, family)
-        if not all(is_public(one["host"]) for one in found):
-            raise OSError("The name leads to an address that is not public.")
-        return found
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-        await self._plain.close()
-
-
-def is_public(address: str) -> bool:
-    """Say whether an IP address is one of the public internet."""
-    parsed = ip_address(address)
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return parsed.is_global and not parsed.is_multicast
 
 
 def connector() -> aiohttp.TCPConnector:
@@ -92,7 +63,8 @@ def check_address(url: str, *, hosts: Collection[str], setting: str) -> None:
         raise UnreadableDeliveryError("not an address", field="url") from None
     if parts.scheme != "https" or port not in {None, 443}:
         raise UnreadableDeliveryError("not an https address", field="url")
-    if not agrees or "@" in parts.netloc or _is_number(host) or not url.isprintable():
+    is_number = literal_of(host) is not None
+    if not agrees or "@" in parts.netloc or is_number or not url.isprintable():
         raise UnreadableDeliveryError("not an address of a named host", field="url")
     if host not in hosts:
         message = f"its host is not in {setting}; if it is the vendor's, name it there"
@@ -122,6 +94,9 @@ async def download(
                         message, status=answer.status, permanent=False
                     )
                 return await read_up_to(answer, limit=limit, came=came)
+        except ForbiddenAddressError:
+            message = "The name of the payload's host leads into a network of ours."
+            raise VendorUnavailableError(message) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             message = f"The payload cannot be reached ({type(error).__name__})."
             raise VendorUnavailableError(message) from None
@@ -155,11 +130,3 @@ async def _patience() -> AsyncIterator[Callable[[int], None]]:
             limit.reschedule(began + min(LONGEST_S, allowed))
 
         yield came
-
-
-def _is_number(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -21,10 +21,10 @@ from biometrics.models import AlertNotice, AlertSubscription, HrvAlert
 from biometrics.models.hrv import AlertStatus, Severity
 from biometrics.models.notices import Channel, NoticeStatus
 from biometrics.notifying import telling
-from biometrics.notifying.addresses import ForbiddenAddressError
 from biometrics.notifying.posting import GoneError
 from biometrics.notifying.quiet import may_go_at
 from biometrics.notifying.subscribing import end
+from biometrics.public_addresses import ForbiddenAddressError
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from biometrics.errors import BiometricsError
-from biometrics.notifying.addresses import PublicResolver, check_url
+from biometrics.public_addresses import PublicResolver, check_url
 from resilience import CircuitBreakerOpen, get_breaker
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)

@@ -16,7 +16,7 @@ from biometrics.models import AlertSubscription
 from biometrics.models.hrv import Severity
 from biometrics.models.notices import Channel
 from biometrics.notifying import signing
-from biometrics.notifying.addresses import check_url
+from biometrics.public_addresses import check_url
 
 
 class SubscribingError(BiometricsError):

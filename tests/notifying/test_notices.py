@@ -26,7 +26,7 @@ from biometrics.models import (
 )
 from biometrics.models.notices import Channel
 from biometrics.notifying import notices, subscribing
-from biometrics.notifying.addresses import ForbiddenAddressError
+from biometrics.public_addresses import ForbiddenAddressError
 from resilience import get_breaker, registry
 from tests.notifying.receiver import Receiver
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from biometrics.notifying import posting
-from biometrics.notifying.addresses import ForbiddenAddressError, check_url
+from biometrics.public_addresses import ForbiddenAddressError, check_url
 from resilience import get_breaker
 
 FORBIDDEN = (

@@ -1,4 +1,4 @@
-"""Where a webhook may go: to the public internet, never into our own network."""
+"""Where calls may go whose address others name: never into our own network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from biometrics.errors import BiometricsError
 
 
 class ForbiddenAddressError(BiometricsError):
-    """A URL that leads where no webhook may go; the text says why."""
+    """A URL or name that leads where no call may go; the text says why."""
 
 
 def check_url(url: str, *, is_open: bool) -> None:
@@ -36,7 +36,7 @@ def check_url(url: str, *, is_open: bool) -> None:
         )
     if port == 0:
         raise ForbiddenAddressError("There is no port 0.")
-    literal = _literal(parts.hostname)
+    literal = literal_of(parts.hostname)
     if literal is not None and not is_open:
         _check(literal)
 
@@ -68,7 +68,7 @@ class PublicResolver(AbstractResolver):
         await self._inner.close()
 
 
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def literal_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the address where the host is one, in any spelling that a system takes."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
