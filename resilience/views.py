@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 HISTORY_ROWS = 30
 VIEW = "resilience.view_breakermode"
 OPERATE = "resilience.operate_breaker"
+VIEW_HISTORY = "resilience.view_breakertransition"
 
 
 class ReasonForm(forms.Form):
@@ -64,6 +65,7 @@ class BreakerListView(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[
             rows=[_row(snapshot, now=now) for snapshot in snapshots],
             summary=_summary(snapshots),
             store_up=all(snapshot.store_up for snapshot in snapshots),
+            sees_history=self.request.user.has_perm(VIEW_HISTORY),
             now=now,
             **kwargs,
         )
@@ -96,6 +98,7 @@ class BreakerDetailView(UnfoldModelAdminViewMixin, TemplateView):  # type: ignor
             timeline=timeline(name, now=now),
             actions=PAGES.values(),
             may_operate=self.request.user.has_perm(OPERATE),
+            sees_history=self.request.user.has_perm(VIEW_HISTORY),
             now=now,
             **kwargs,
         )

@@ -62,6 +62,36 @@ def test_no_link_of_ones_pages_leads_to_a_refusal(
     assert refused == {}
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        "auth.group",
+        "auth.user",
+        "biometrics.alertnotice",
+        "biometrics.alertsubscription",
+        "biometrics.secretuse",
+        "biometrics.vendorsubscription",
+        "resilience.breakermode",
+        "resilience.breakertransition",
+    ],
+)
+def test_nor_does_one_of_a_list_about_the_bridge_itself(db: None, label: str) -> None:
+    app, _, model = label.partition(".")
+    client = with_right(f"view_{model}")
+    pages = [reverse("admin:index"), reverse(f"admin:{app}_{model}_changelist")]
+    if label == "resilience.breakermode":
+        pages.append(reverse("admin:resilience_breakermode_detail", args=["kafka"]))
+    shown = {
+        link
+        for page in pages
+        for link in re.findall(
+            r'href="(/admin/[^"#]*)', client.get(page).content.decode()
+        )
+    }
+    refused = {one for one in shown if client.get(one).status_code in {400, 403, 404}}
+    assert refused == set()
+
+
 def test_the_blocks_of_other_tables_are_not_on_the_page(world: SimpleNamespace) -> None:
     page = page_url("biometricevent", world.biometricevent.pk)
     both = with_right("view_biometricevent", "view_outboxmessage")

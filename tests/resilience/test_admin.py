@@ -46,7 +46,7 @@ def viewer() -> Client:
 
 @pytest.fixture
 def operator() -> Client:
-    return staff("ann", "view_breakermode", "operate_breaker")
+    return staff("ann", "view_breakermode", "view_breakertransition", "operate_breaker")
 
 
 def page(client: Client, path: str) -> str:
@@ -79,6 +79,18 @@ def test_a_circuits_page_tells_its_history_with_who_and_why(viewer: Client) -> N
     assert "ann: “&lt;b&gt;broker&lt;/b&gt; is moved”" in shown
     assert "an operator forced it open" in shown
     assert "Never opened" in page(viewer, f"{LIST}database/")
+
+
+def test_who_may_not_see_the_history_sees_neither_block_nor_link() -> None:
+    force_open("kafka", actor="ann", reason="broker is moved")
+    client = staff("will", "view_breakermode")
+    assert client.get(HISTORY).status_code == 403
+
+    for path in (LIST, f"{LIST}kafka/"):
+        shown = page(client, path)
+        assert HISTORY not in shown
+        assert "an operator forced it open" not in shown
+        assert "Never opened" not in shown
 
 
 @pytest.mark.parametrize("slug", PAGES)
