@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncMinute
 
 from biometrics import waiting
 from biometrics.models import (
+    BiometricEvent,
     HrvAlert,
     IntakeCount,
     OutboxMessage,
@@ -137,14 +138,20 @@ def webhook_to_kafka(*, now: datetime) -> tuple[float, float] | None:
 
     Of the newest 500 records of the last hour whose delivery a webhook brought or
     announced, from its arrival, looked for among the newest 2,000; of what waits now the
-    outbox's age tells.
+    outbox's age tells. What a replay publishes anew is not timed: its webhook was
+    published when it was read first.
     """
+    before = BiometricEvent.objects.filter(
+        delivery=OuterRef("event__delivery"),
+        created_at__lt=OuterRef("event__created_at"),
+    )
     newest = OutboxMessage.objects.filter(
         status=MessageStatus.PUBLISHED, published_at__gte=now - _TIMED_SINCE
     ).order_by("-published_at")
     timed = (
         # A history that is being fetched publishes by the million.
         OutboxMessage.objects.filter(
+            ~Exists(before),
             pk__in=newest.values("pk")[:_TIMED_AMONG],
             event__delivery__origin__in=[
                 DeliveryOrigin.WEBHOOK,

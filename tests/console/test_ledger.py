@@ -191,6 +191,20 @@ def test_what_was_announced_is_told_beside_what_is_stored(
     )
 
 
+def test_what_a_replay_publishes_anew_is_not_timed(
+    admin_client: Client, today: SimpleNamespace
+) -> None:
+    first = today.biometricevent
+    again = BiometricEvent.objects.get(pk=first.pk)
+    again.pk, again.record_id = uuid4(), "read-again"
+    again.save(force_insert=True)
+    at = today.at - timedelta(days=3)
+    WebhookDelivery.objects.update(received_at=at)
+    BiometricEvent.objects.filter(pk=first.pk).update(created_at=at)
+    OutboxMessage.objects.update(event=again)
+    assert "none median of the newest records" in text_of(admin_client, INDEX)
+
+
 def test_deliveries_are_counted_minute_by_minute(
     admin_client: Client, today: SimpleNamespace
 ) -> None:
