@@ -52,7 +52,7 @@ class ReasonForm(forms.Form):
 class BreakerListView(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[misc]
     """What is cut off, why, until when?"""
 
-    title = "Breakers"
+    title = "All circuits"
     permission_required = (VIEW,)
     template_name = "resilience/breaker_list.html"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -53,6 +54,12 @@ def page(client: Client, path: str) -> str:
     response = client.get(path)
     assert response.status_code == 200
     return html.unescape(response.content.decode())
+
+
+def test_the_way_to_the_list_names_nothing_twice(viewer: Client) -> None:
+    text = page(viewer, LIST)
+    way = re.findall(r"tracking-tight\">\s*([^<]+?)\s*<", text)
+    assert way[-3:] == ["Resilience", "Breakers", "All circuits"]
 
 
 def test_the_list_shows_state_mode_since_and_next_probe(viewer: Client) -> None:
