@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncMinute
 
 from biometrics import waiting
@@ -65,7 +65,8 @@ def oldest(*, now: datetime) -> dict[str, timedelta | None]:
     """Return how old the oldest row of each queue is that could be worked on now.
 
     None for a queue in which nothing is due; a delivery that waits for its next attempt
-    is not due before that time.
+    is not due before that time. A message counts until it is known to be in Kafka: what
+    was in hand when Kafka went away stays in an open batch until it is back.
     """
     found = waiting.ask(deliveries=_first_delivery(now), messages=_first_message())
     received = WebhookDelivery.objects.values_list("received_at", flat=True)
@@ -209,8 +210,17 @@ def _first_delivery(now: datetime) -> Number:
 
 def _first_message() -> Number:
     rows = OutboxMessage.objects.filter(_WAITING_MESSAGE, shard=waiting.EACH_SHARD)
+    opened = PublishBatch.objects.filter(
+        state=BatchState.OPEN, shard=waiting.EACH_SHARD
+    )
+    # By the time, which no index has: by id the whole table might be walked for them.
+    in_hand = OutboxMessage.objects.filter(batch=Subquery(opened.values("id")[:1]))
     return waiting.first_of_shards(
-        *(rows.filter(priority=priority).order_by("id") for priority in Priority.values)
+        *(
+            rows.filter(priority=priority).order_by("id")
+            for priority in Priority.values
+        ),
+        in_hand.order_by("created_at"),
     )
 
 

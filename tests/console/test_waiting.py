@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Model
@@ -193,6 +194,19 @@ class TestAges:
         deliveries(2, shard=3, received_at=NOW - timedelta(minutes=2))
         assert selectors.oldest(now=NOW)["deliveries"] == timedelta(minutes=9)
 
+    def test_what_is_in_hand_counts_until_it_is_in_kafka(self, db: None) -> None:
+        opened = PublishBatch.objects.create(
+            shard=3, seq=2, state="open", holder="relay-1", size=2, created_at=NOW
+        )
+        ago = timedelta(minutes=9)
+        messages(2, status="in_batch", batch=opened, created_at=NOW - ago)
+        assert selectors.oldest(now=NOW)["messages"] == ago
+        assert selectors.dashboard_numbers(now=NOW)["outbox_oldest"] == "9 min"
+        messages(1, created_at=NOW - timedelta(minutes=1))
+        assert selectors.oldest(now=NOW)["messages"] == ago
+        PublishBatch.objects.update(state="published")
+        assert selectors.oldest(now=NOW)["messages"] == timedelta(minutes=1)
+
     def test_what_goes_first_hides_nothing_that_is_older(self, db: None) -> None:
         messages(1, priority=0, created_at=NOW - timedelta(minutes=9))
         messages(1, priority=2, created_at=NOW - timedelta(minutes=1))
@@ -325,6 +339,11 @@ class TestPlans:
         deliveries(_MANY, status="parked", error_code="unreadable")
         messages(_MANY)
         messages(_MANY, status="parked")
+        for shard in range(settings.SHARDS):
+            opened = PublishBatch.objects.create(
+                shard=shard, seq=1, state="open", holder="x", size=500, created_at=NOW
+            )
+            messages(500, shard=shard, status="in_batch", batch=opened)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
 
