@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -94,3 +95,24 @@ def _others() -> list[str]:
         "biometrics_replay_choose",
     )
     return [reverse(f"admin:{name}") for name in names]
+
+
+@pytest.mark.parametrize(
+    ("model", "columns"),
+    [
+        ("webhookdelivery", {"received"}),
+        ("outboxmessage", {"created"}),
+        ("biometricevent", {"created"}),
+        ("auditentry", {"when"}),
+        ("reading", set()),
+        ("hrvnight", set()),
+        ("hrvalert", set()),
+    ],
+)
+def test_a_big_list_offers_only_orders_that_an_index_has(
+    world: SimpleNamespace, admin_client: Client, model: str, columns: set[str]
+) -> None:
+    page = admin_client.get(reverse(f"admin:biometrics_{model}_changelist"))
+    shown = page.context["cl"].list_display
+    offered = re.findall(r"[?&;]o=-?(\d+)", page.content.decode())
+    assert {shown[int(number)] for number in offered} == columns
