@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db.models import QuerySet
 from pytest_django.fixtures import Settings
 
 from auren.celery import app
@@ -293,6 +294,18 @@ class TestSilence:
         alarms.sound("silence", key="999/sleep", text="x", now=vendors.now())
         silence.check_connections(now=vendors.now())
         assert StaffAlarm.objects.get().cleared_at is not None
+
+    def test_two_who_find_it_at_once_raise_one_alarm(
+        self, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = silent(vendors)
+        look(vendors, connection)
+        with monkeypatch.context() as patch:
+            # The other one's row is not to be seen yet when this one looks for it.
+            patch.setattr(QuerySet, "update", lambda *_, **__: 0)
+            key = StaffAlarm.objects.get().key
+            assert not alarms.sound("silence", key=key, text="x", now=vendors.now())
+        assert StaffAlarm.objects.count() == 1
 
     def test_the_watch_goes_on_where_it_stopped(self, vendors: Vendors) -> None:
         connection = silent(vendors)
