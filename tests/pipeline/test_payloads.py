@@ -22,6 +22,7 @@ from biometrics.models import Reading, WebhookDelivery
 from biometrics.vendors.base import Envelope
 from biometrics.vendors.registry import get_adapter
 from biometrics.vendors.terra.adapter import Terra
+from resilience import get_breaker
 from tests.pipeline.bucket import (
     DAILY,
     HOST,
@@ -153,6 +154,27 @@ def test_a_bucket_that_is_away_is_asked_again_before_the_address_runs_out(
     assert run(world, delivery).status == "processed"
     assert payload().status == "processed"
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_bucket_is_left_alone_for_as_long_as_it_says(
+    world: World, bucket: Bucket, status: int
+) -> None:
+    headers = {"Retry-After": "60"}
+    bucket.answer = lambda: web.Response(status=status, headers=headers)
+    delivery = run(world, ping(world))
+    assert delivery.status == "retrying"
+    assert delivery.next_attempt_at is not None
+    wait = (delivery.next_attempt_at - NOW).total_seconds()
+    assert 60 <= wait <= 75
+
+
+def test_an_open_circuit_is_not_passed(world: World, bucket: Bucket) -> None:
+    get_breaker("vendor:terra").trip(retry_after=60)
+    delivery = run(world, ping(world))
+    assert (delivery.status, delivery.error_code) == ("retrying", "vendor_unavailable")
+    assert not bucket.asked
+    assert SECRET.encode() in bytes(delivery.body or b"")
 
 
 @pytest.mark.parametrize(
