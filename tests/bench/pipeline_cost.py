@@ -74,7 +74,7 @@ def _worked_off(
     )
     if profile is not None:
         profile.enable()
-    done = _carry_all()
+    done = carry_all()
     if profile is not None:
         profile.disable()
     return Cost(
@@ -86,7 +86,8 @@ def _worked_off(
     )
 
 
-def _carry_all() -> int:
+def carry_all() -> int:
+    """Take steps 5 to 7 for all that waits; return for how many deliveries."""
     from django.utils import timezone  # noqa: PLC0415 - see _worked_off
 
     from biometrics import pipeline  # noqa: PLC0415
