@@ -65,3 +65,17 @@ def test_what_an_adapter_may_declare_is_told_to_who_adds_a_vendor() -> None:
     declared = [name for name in VendorAdapter.__annotations__ if name[0] != "_"]
     assert "payloads" in declared
     assert [name for name in declared if f"`{name}" not in page] == []
+
+
+def test_chaos_and_speed_can_be_repeated_by_the_page_on_reliability() -> None:
+    """What it tells to type is there."""
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    typed = "\n".join(re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    targets = set(re.findall("^make ([a-z-]+)", typed, re.MULTILINE))
+    assert targets >= {"chaos", "chaos-short", "bench-drain"}
+    made = (ROOT / "Makefile").read_text()
+    assert [one for one in targets if f"\n{one}:" not in made] == []
+    modules = re.findall(r"^python -m (\S+)", typed, re.MULTILINE)
+    assert modules
+    paths = [ROOT / f"{one.replace('.', '/')}.py" for one in modules]
+    assert [path for path in paths if not path.exists()] == []
