@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -170,8 +171,9 @@ class PostgresIntakeStore:
             self._connection = None
 
     def _insert_large(self, row: DeliveryRow) -> bool:
-        values = _values([row], rejected=Counter(), process=self._process)
-        del values["body"]
+        # The body goes by itself.
+        small = replace(row, body=b"")
+        values = _values([small], rejected=Counter(), process=self._process)
         try:
             if self._large is None or self._large.closed:
                 self._large = psycopg2.connect(**self._parameters)

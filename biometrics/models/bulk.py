@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import psycopg2
 from django.db import connection
 from django.db.models import (
     BinaryField,
@@ -22,6 +23,9 @@ from django.db.models import (
 )
 
 from biometrics import array_literals
+
+# Characters or bytes of a column.
+_LARGE = 1024 * 1024
 
 
 def insert(
@@ -132,25 +136,34 @@ def _element_type(field: Field[Any, Any]) -> str:
 
 def _arrays(
     fields: Sequence[Field[Any, Any]], rows: Sequence[Sequence[Any]]
-) -> list[str]:
+) -> list[str | list[Any]]:
     columns = zip(*rows, strict=True)
     return [
         _array(field, column) for field, column in zip(fields, columns, strict=True)
     ]
 
 
-def _array(field: Field[Any, Any], column: Sequence[Any]) -> str:
-    """Return a column's values as PostgreSQL reads them, by what the field holds."""
+def _array(field: Field[Any, Any], column: Sequence[Any]) -> str | list[Any]:
+    """Return a column's values as PostgreSQL reads them, by what the field holds.
+
+    As one text where they are small. To quote megabytes in a text takes several copies
+    of them; the driver quotes a list of few large values in one.
+    """
     target = field.target_field if isinstance(field, ForeignKey) else field
     if isinstance(target, JSONField):
-        return array_literals.of_text(
-            None if v is None else orjson.dumps(v).decode() for v in column
-        )
+        texts = [None if v is None else orjson.dumps(v).decode() for v in column]
+        return texts if _is_large(texts) else array_literals.of_text(texts)
     if isinstance(target, BinaryField):
+        if _is_large(column):
+            return [None if v is None else psycopg2.Binary(v) for v in column]
         return array_literals.of_bytes(column)
     if isinstance(target, (CharField, TextField)):
         return array_literals.of_text(column)
     return array_literals.of_plain(column)
+
+
+def _is_large(values: Sequence[str | bytes | None]) -> bool:
+    return sum(len(value) for value in values if value) > _LARGE
 
 
 def _prepared(fields: Sequence[Field[Any, Any]], row: Sequence[Any]) -> list[Any]:
