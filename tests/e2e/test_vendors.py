@@ -258,7 +258,7 @@ def _recovered_and_lost(life: Life) -> dict[str, tuple[int, int]]:
     """Return what the dashboard's ledger says of each vendor."""
     page, found = life.staff.page("/admin/"), {}
     for title in ("oura", "whoop", "terra"):
-        line = re.search(rf"\b{title} ((?:\d+ ){{10}}\d+)", page)
+        line = re.search(rf"\b{title} ((?:\d+ ){{11}}\d+)", page)
         assert line is not None, page
         # The last three: recovered, backfilled, imbalance.
         recovered, _, imbalance = [int(n) for n in line[1].split()][-3:]
