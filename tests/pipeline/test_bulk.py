@@ -11,24 +11,11 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from biometrics.models import HrvNight, Subject, WebhookDelivery, bulk
+from tests.odd_texts import ODD_TEXTS
 
 pytestmark = pytest.mark.django_db
 
 AT = datetime(2026, 11, 20, 8, 0, 0, 250, tzinfo=UTC)
-TEXTS = [
-    "",
-    "NULL",
-    "{}",
-    '{"',
-    '"',
-    "\\",
-    '\\"',
-    "a,b",
-    "'",
-    "\n\t",
-    "%s",
-    "é\u2028😀",
-]
 DELIVERY = (
     *("public_id", "vendor", "account_id", "dedupe_key", "shard", "origin", "body"),
     *("headers", "received_at", "status", "next_attempt_at", "error"),
@@ -97,7 +84,7 @@ def read(model: Any, columns: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def test_texts_bytes_and_json_come_back_as_they_went_in() -> None:
-    rows = [delivery(number, text) for number, text in enumerate(TEXTS)]
+    rows = [delivery(number, text) for number, text in enumerate(ODD_TEXTS)]
     write(WebhookDelivery, DELIVERY, rows)
     assert read(WebhookDelivery, DELIVERY) == rows
 
@@ -112,10 +99,12 @@ def test_numbers_dates_and_truth_values_come_back_as_they_went_in() -> None:
 
 def test_values_are_replaced_by_their_keys() -> None:
     write(
-        WebhookDelivery, DELIVERY, [delivery(n, text) for n, text in enumerate(TEXTS)]
+        WebhookDelivery,
+        DELIVERY,
+        [delivery(n, text) for n, text in enumerate(ODD_TEXTS)],
     )
     ids = list(WebhookDelivery.objects.order_by("id").values_list("id", flat=True))
-    changed = list(reversed(TEXTS))
+    changed = list(reversed(ODD_TEXTS))
     bulk.update(
         WebhookDelivery,
         columns=("error", "next_attempt_at", "headers"),
