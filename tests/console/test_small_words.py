@@ -104,7 +104,8 @@ def test_an_alarm_and_a_lease_that_was_never_held_are_told_in_words(
     )
     leases = admin_client.get(page_url("shardlease", world.shardlease.pk))
     assert "never held" in leases.content.decode()
-    assert "1970" not in leases.content.decode()
+    # Four digits of an id may be these too: only a date's are meant.
+    assert not re.search(r"(?<![\w-])1970|1970-01", leases.content.decode())
 
 
 def test_a_number_takes_its_word() -> None:
