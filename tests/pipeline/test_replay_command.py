@@ -54,7 +54,7 @@ class TestCommand:
         with pytest.raises(CommandError, match="--reason"):
             self.told("--all", "--dry-run", "--show-values")
         told = self.told("--all", "--dry-run", "--show-values", "--reason", "to check")
-        assert "readings[steps].value: 47114711 -> 9422" in told
+        assert "readings[steps].value: 47114711 -> 94229422" in told
         assert AuditEntry.objects.get().verb == "values.reveal"
 
     def test_it_replays_with_a_reason_and_tells_how_far_it_is(
