@@ -55,10 +55,10 @@ class Run:
 
 def measure(stack: Stack, *, rate: int, seconds: float) -> Run:
     """Send at a rate, wait until all of it is on the topic."""
-    watching = Watch(stack, count=int(rate * seconds), seconds=_LONGEST_S)
+    watching = Watch(stack, seconds=_LONGEST_S)
     sent = Load(stack, rate=rate, seconds=seconds).finished()
     accepted = [one for one in sent if one.status == 200]
-    seen = watching.seen()
+    seen = watching.seen(count=len(accepted))
     lost = [one.mark for one in accepted if one.mark not in seen]
     if lost:
         msg = f"{len(lost)} of {len(accepted)} did not come within {_LONGEST_S:.0f} s"

@@ -159,12 +159,13 @@ def age(url: str, *, rows: int) -> None:
                 [rows],
             )
             cursor.execute(
-                "WITH one AS (SELECT * FROM biometrics_biometricevent LIMIT 1)"
-                " INSERT INTO biometrics_biometricevent SELECT (e).* FROM ("
-                "  SELECT jsonb_populate_record(one, jsonb_build_object("
+                "INSERT INTO biometrics_biometricevent SELECT old.*"
+                " FROM (SELECT * FROM biometrics_biometricevent LIMIT 1) one,"
+                "  generate_series(1, %s) n,"
+                "  jsonb_populate_record(NULL::biometrics_biometricevent,"
+                "   to_jsonb(one) || jsonb_build_object("
                 "   'id', gen_random_uuid(), 'record_id', 'old-' || n,"
-                "   'created_at', now() - n * interval '3 s')) AS e"
-                "  FROM one, generate_series(1, %s) n) s",
+                "   'created_at', now() - n * interval '3 s')) old",
                 [rows],
             )
             cursor.execute(

@@ -64,17 +64,20 @@ class Load:
 class Watch:
     """A read_committed consumer that notes when each record came."""
 
-    def __init__(self, stack: Stack, *, count: int, seconds: float) -> None:
+    def __init__(self, stack: Stack, *, seconds: float) -> None:
         self._file = stack.home / f"seen-{uuid4().hex[:8]}"
         self._seconds = seconds
         bootstrap = stack.kafka.bootstrap_servers
         self._process = _python(
-            "tests.bench.paced.watch", bootstrap, count, seconds, self._file
+            "tests.bench.paced.watch", bootstrap, seconds, self._file
         )
         self._process.wait_for_line("ready", timeout=_SLACK_S)
 
-    def seen(self) -> dict[str, float]:
-        """Wait for the end; return when each mark was seen."""
+    def seen(self, *, count: int) -> dict[str, float]:
+        """Wait for so many records or the end; return when each mark was seen."""
+        arriving = watch.expected(self._file).with_suffix(".arriving")
+        arriving.write_text(str(count))
+        arriving.rename(watch.expected(self._file))
         if not self._process.wait(timeout=self._seconds + _SLACK_S):
             self._process.kill9()
             msg = "The consumer does not end."

@@ -1,9 +1,10 @@
 """Notes when each delivery's record became visible to a read_committed consumer.
 
-    python -m tests.bench.paced.watch BOOTSTRAP COUNT SECONDS FILE
+    python -m tests.bench.paced.watch BOOTSTRAP SECONDS FILE
 
-Starts at the end of the topic, says "ready", and ends when COUNT records have come or
-SECONDS have gone by. One line a record: its mark, and the system's monotonic clock.
+Starts at the end of the topic, says "ready", and ends when as many records have come as
+FILE.expected says, which is written once that is known, or SECONDS have gone by. One line
+a record: its mark, and the system's monotonic clock.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ def mark_of(value: bytes) -> str:
     return str(orjson.loads(value)["record"]["id"])[-36:]
 
 
+def expected(file: Path) -> Path:
+    """Return where the number of records to wait for is written."""
+    return file.with_suffix(".expected")
+
+
 def read(file: Path) -> dict[str, float]:
     """Return what a run has written: when each mark was seen first."""
     seen: dict[str, float] = {}
@@ -33,7 +39,7 @@ def read(file: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    bootstrap, count, seconds, file = sys.argv[1:]
+    bootstrap, seconds, file = sys.argv[1:]
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         isolation_level="read_committed",
@@ -49,7 +55,10 @@ def main() -> None:
     sys.stdout.flush()
     deadline = time.monotonic() + float(seconds)
     lines: list[str] = []
-    while len(lines) < int(count) and time.monotonic() < deadline:
+    count = expected(Path(file))
+    while time.monotonic() < deadline:
+        if count.exists() and len(lines) >= int(count.read_text()):
+            break
         for batch in consumer.poll(timeout_ms=20).values():
             now = time.monotonic()
             lines += [f"{mark_of(record.value)} {now}" for record in batch]
