@@ -70,6 +70,11 @@ def measure(stack: Stack, *, rate: int, seconds: float) -> Run:
     )
 
 
+def warm(stack: Stack) -> None:
+    """Give each process each shard once: its first turn there asks Kafka for progress."""
+    measure(stack, rate=_WARM_RATE, seconds=_WARM_S)
+
+
 def section(runs: dict[int, list[Run]], *, seconds: float) -> str:
     """Return the part of docs/benchmarks.md."""
     rounds = len(next(iter(runs.values())))
@@ -117,8 +122,7 @@ def main() -> None:
     runs: dict[int, list[Run]] = defaultdict(list)
     try:
         stack.start()
-        # Each process's first turn on each shard asks Kafka for its progress.
-        measure(stack, rate=_WARM_RATE, seconds=_WARM_S)
+        warm(stack)
         for _ in range(given.rounds):
             for rate in RATES:
                 runs[rate].append(measure(stack, rate=rate, seconds=given.seconds))
