@@ -75,7 +75,8 @@ def measure(stack: ScaleStack, *, backlog: int) -> float:
     stack.sql(_AGAIN, stack.shards)
     stack.postgres.execute("VACUUM ANALYZE biometrics_outboxmessage")
     stack.start_beat()
-    return published_per_s(stack, backlog)
+    stack.start_worker()
+    return published_per_s(stack, backlog, after=0)
 
 
 def section(found: dict[tuple[int, int, int], list[float]], *, backlog: int) -> str:
