@@ -41,8 +41,9 @@ PEER_TABLE = (
     " dedupe_key text NOT NULL, headers jsonb NOT NULL, body bytea NOT NULL,"
     " received_at timestamptz NOT NULL DEFAULT now(), UNIQUE (vendor, dedupe_key))"
 )
-# More than the quickest server can take.
-_PER_SECOND = {"whoop": 25_000, "terra": 14_000}
+# More than the quickest server can take: one that stores, and one that does nothing.
+_PER_SECOND_STORED = 10_000
+_PER_SECOND = {"whoop": 50_000, "terra": 30_000}
 _PART_OF_MAXIMUM = 0.7
 _WARM_UP_S = 2.0
 
@@ -122,8 +123,8 @@ class Bench:
 
         `beside` is entered while the load runs.
         """
-        warm_up = self._prepared(case, seconds=_WARM_UP_S)
-        load = self._prepared(case, seconds=seconds)
+        warm_up = self._prepared(case, candidate, seconds=_WARM_UP_S)
+        load = self._prepared(case, candidate, seconds=seconds)
         pause_ms = 1000 * CONNECTIONS / rate if rate else 0.0
         with running(
             candidate,
@@ -165,14 +166,15 @@ class Bench:
         )
         _say(f"{label or case.title:26} {candidate.name:6} {_short(outcome)}")
 
-    def _prepared(self, case: Case, *, seconds: float) -> Path:
+    def _prepared(self, case: Case, candidate: Candidate, *, seconds: float) -> Path:
         self._seed += 1
         folder = self._home / f"load-{self._seed}"
         folder.mkdir()
+        most = _PER_SECOND_STORED if candidate.table else _PER_SECOND[case.vendor]
         prepare(
             vendor=case.vendor,
             folder=folder,
-            count=int(_PER_SECOND[case.vendor] * (seconds + 1)),
+            count=int(most * (seconds + 1)),
             seed=self._seed,
             duplicates=case.duplicates,
         )
