@@ -195,6 +195,8 @@ class HrvAlert(models.Model):
                 condition=models.Q(status=AlertStatus.OPEN),
             ),
             models.Index(fields=["-raised_at"], name="alert_raised"),
+            # The ledger asks each minute for what changed of late.
+            models.Index(fields=["updated_at"], name="alert_changed"),
         ]
 
     def __str__(self) -> str:

@@ -37,8 +37,10 @@ SETTINGS = (
     (4, 16, 100),
     (4, 16, 2000),
 )
-# Published before: the same messages wait anew, spread over as many shards as there are.
+# Published before: the same messages wait anew, spread over as many shards as there are,
+# and the bridge, which refuses another number while anything waits, is told of it.
 _AGAIN = """
+UPDATE biometrics_bridgeidentity SET shards = %s;
 UPDATE biometrics_outboxmessage SET status = 'pending', batch_id = NULL, attempts = 0,
     published_at = NULL, kafka_partition = NULL, kafka_offset = NULL,
     shard = ('x' || left(md5(subject::text), 6))::bit(24)::int %% %s
@@ -72,7 +74,7 @@ def measure(stack: ScaleStack, *, backlog: int) -> float:
     """Return messages a second with the figures that the stack has now."""
     for name in ("worker", "beat"):
         stack.processes[name].stop(timeout=30)
-    stack.sql(_AGAIN, stack.shards)
+    stack.sql(_AGAIN, stack.shards, stack.shards)
     stack.postgres.execute("VACUUM ANALYZE biometrics_outboxmessage")
     stack.start_beat()
     stack.start_worker()
