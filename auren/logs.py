@@ -19,6 +19,10 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
     "taskName",
 }
 
+# They repeat themselves thousands of times: the client while a broker is away, the exporter
+# while a collector is. Each has a limit of its own.
+_CHATTY_LIBRARIES = ("kafka", "opentelemetry")
+
 # Whoever has the link of an invitation can use it; Django names the paths that it refuses.
 _LINK = re.compile(r"(/connect/)[^/?\s\"'\\]{20,}")
 
@@ -76,3 +80,39 @@ class RateLimit(logging.Filter):
                 return True
             self._dropped += 1
             return False
+
+
+def logging_config(*, level: str) -> dict[str, Any]:
+    """Return Django's LOGGING: events on stderr, from `level` on."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"event": {"()": EventFormatter}},
+        "filters": {
+            name: {"()": RateLimit, "per_minute": 20} for name in _CHATTY_LIBRARIES
+        },
+        "handlers": {
+            "stderr": _on_stderr(),
+            **{name: _on_stderr(filters=[name]) for name in _CHATTY_LIBRARIES},
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            **{
+                name: {"handlers": [name], "level": "WARNING", "propagate": False}
+                for name in _CHATTY_LIBRARIES
+            },
+            "django.request": {"level": "ERROR"},
+            # Events like all others. Requests are counted, not logged: their addresses
+            # may hold a connect link, a verification token or a vendor's code.
+            "uvicorn": {"handlers": ["stderr"], "propagate": False},
+            "uvicorn.error": {"handlers": [], "propagate": True},
+            "uvicorn.access": {"handlers": [], "propagate": False},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            # A list that is asked by a column it hides answers 400; nothing of ours failed.
+            "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
+        },
+    }
+
+
+def _on_stderr(**more: Any) -> dict[str, Any]:
+    return {"class": "logging.StreamHandler", "formatter": "event", **more}

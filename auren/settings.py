@@ -13,10 +13,12 @@ from typing import Any
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
-from django.urls import reverse_lazy
 
+from auren import console_settings
 from auren import environment as env
+from auren.circuits import circuits
+from auren.logs import logging_config
+from auren.vendor_settings import signing_secrets, vendors
 
 # Lets generic classes of Django be subscripted at run time, as type checkers see them.
 django_stubs_ext.monkeypatch()
@@ -200,69 +202,12 @@ SHARDS = env.integer("SHARDS", 16, low=1, high=1024)
 AUTO_PROVISION_SUBJECTS = env.flag("AUTO_PROVISION_SUBJECTS", default=True)
 AUREN_TOKEN_KEYS = env.listing("AUREN_TOKEN_KEYS")
 
-
-def _vendor_value(slug: str, name: str) -> str:
-    return env.text(f"AUREN_{slug.upper()}_{name}")
-
-
-def _vendor_slugs() -> list[str]:
-    """Every slug that a variable AUREN_<SLUG>_<NAME> speaks of."""
-    names = (
-        "CLIENT_ID",
-        "CLIENT_SECRET",
-        "API_BASE",
-        "DEV_ID",
-        "API_KEY",
-        "TOLERANCE_S",
-        "PAYLOAD_HOSTS",
-        "VERIFICATION_TOKEN",
-        "SCOPES",
-        "STATE_LENGTH",
-        "SUBSCRIPTIONS",
-    )
-    found = set()
-    for key in os.environ:
-        plain = key.removesuffix("_FILE")
-        for name in names:
-            if plain.startswith("AUREN_") and plain.endswith(f"_{name}"):
-                found.add(plain.removeprefix("AUREN_").removesuffix(f"_{name}").lower())
-    return sorted(found)
-
-
-# One entry per vendor slug: client id and secret, API base, tolerance, ...
-AUREN_VENDORS: dict[str, dict[str, Any]] = {
-    slug: {
-        "client_id": _vendor_value(slug, "CLIENT_ID"),
-        "client_secret": _vendor_value(slug, "CLIENT_SECRET"),
-        "api_base": env.url(
-            f"AUREN_{slug.upper()}_API_BASE", schemes=("http", "https")
-        ).rstrip("/"),
-        "dev_id": _vendor_value(slug, "DEV_ID"),
-        "api_key": _vendor_value(slug, "API_KEY"),
-        "verification_token": _vendor_value(slug, "VERIFICATION_TOKEN"),
-        "scopes": _vendor_value(slug, "SCOPES").split(),
-        # WHOOP's documents want a `state` of exactly, or of at least, 8 characters.
-        "state_length": env.integer(
-            f"AUREN_{slug.upper()}_STATE_LENGTH", 0, low=8, high=43
-        ),
-        # Empty: those that the vendor documents.
-        "payload_hosts": [
-            host.lower() for host in env.listing(f"AUREN_{slug.upper()}_PAYLOAD_HOSTS")
-        ],
-        "subscriptions": env.listing(f"AUREN_{slug.upper()}_SUBSCRIPTIONS"),
-        "tolerance_s": env.number(
-            f"AUREN_{slug.upper()}_TOLERANCE_S", -1, low=1, high=86_400
-        ),
-    }
-    for slug in _vendor_slugs()
-}
-AUREN_WEBHOOK_SECRETS = env.webhook_secrets(os.environ)
+# ── Vendors ──────────────────────────────────────────────────────────────────
+AUREN_VENDORS = vendors()
+AUREN_WEBHOOK_SECRETS = signing_secrets(
+    of_vendors=AUREN_VENDORS, by_client_secret=("oura", "whoop")
+)
 AUREN_UNUSED_VENDORS = env.listing("AUREN_UNUSED_VENDORS")
-for _slug in ("oura", "whoop"):
-    # These two sign with the OAuth client secret; a list of its own serves rotation.
-    _client_secret = AUREN_VENDORS.get(_slug, {}).get("client_secret")
-    if _slug not in AUREN_WEBHOOK_SECRETS and _client_secret:
-        AUREN_WEBHOOK_SECRETS[_slug] = [_client_secret]
 if AUREN_MODE == "development":
     # The fake vendors speak plain HTTP; oauthlib refuses that everywhere else.
     os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
@@ -316,59 +261,9 @@ AUREN_CLUSTER = "biometrics.publishing.producers.kafka_cluster.KafkaCluster"
 # ── Breakers: the dependencies of breaker.md's table ─────────────────────────
 RESILIENCE_REDIS_URL = REDIS_URL
 RESILIENCE_METRIC_PREFIX = "biobridge_breaker_"
-RESILIENCE: dict[str, dict[str, Any]] = {
-    "kafka": {
-        "failure_threshold": 5,
-        "recovery_timeout": 10,
-        "recovery_cap": 120,
-        "success_threshold": 2,
-        "call_timeout": 20,
-        # The broker answered, however it judged the record.
-        "success": ["biometrics.errors.PermanentPublishError"],
-        # Nothing was sent, so nothing was learnt about the broker.
-        "ignore": ["biometrics.errors.NothingSentError"],
-    },
-    "vendor:*": {
-        "failure_threshold": 5,
-        "recovery_timeout": 60,
-        "recovery_cap": 600,
-        "success_threshold": 2,
-        "call_timeout": VENDOR_TIMEOUT_S,
-        "success": ["biometrics.errors.VendorRefusedError"],
-        # One person's limit says nothing about the vendor's health.
-        "ignore": ["biometrics.errors.VendorLimitedError"],
-    },
-    # Where staff have alerts sent to: one circuit for each, and one for the mail server.
-    "alert-webhook:*": {
-        "failure_threshold": 3,
-        "recovery_timeout": 60,
-        "recovery_cap": 3600,
-        "success_threshold": 1,
-        "call_timeout": 10,
-        # The receiver answered.
-        "success": ["biometrics.notifying.posting.GoneError"],
-        # Nothing was sent.
-        "ignore": ["biometrics.public_addresses.ForbiddenAddressError"],
-    },
-    "mail": {
-        "failure_threshold": 3,
-        "recovery_timeout": 60,
-        "recovery_cap": 3600,
-        "success_threshold": 1,
-        "call_timeout": 10,
-    },
-    "database": {
-        "failure_threshold": 3,
-        "recovery_timeout": 1,
-        "recovery_cap": 5,
-        "success_threshold": 1,
-        "call_timeout": INTAKE_COMMIT_TIMEOUT_S,
-        # The database answered: this row is at fault.
-        "success": ["biometrics.intake.rows.RowRefusedError"],
-        # Its history lies in the same database: the sweep writes it once that answers.
-        "record_at_once": False,
-    },
-}
+RESILIENCE = circuits(
+    vendor_timeout_s=VENDOR_TIMEOUT_S, commit_timeout_s=INTAKE_COMMIT_TIMEOUT_S
+)
 
 # ── HRV ──────────────────────────────────────────────────────────────────────
 # A JSON file with the rules' numbers; empty: hrv-1.
@@ -492,77 +387,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-UNFOLD = {
-    "SITE_TITLE": "AUREN bridge",
-    "SITE_HEADER": "AUREN bridge",
-    "SITE_SYMBOL": "ecg_heart",
-    "SHOW_HISTORY": False,
-    "SHOW_VIEW_ON_SITE": False,
-    "LOGIN": {"form": "biometrics.signing_in.LoginForm"},
-    "ACCOUNT": {
-        "navigation": [
-            {
-                "title": "Second factor",
-                "link": reverse_lazy("admin:auth_user_second_factor"),
-            },
-            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
-        ]
-    },
-    "DASHBOARD_CALLBACK": "biometrics.admin.dashboard.dashboard",
-    "SITE_FAVICONS": [
-        {
-            "rel": "icon",
-            "type": "image/svg+xml",
-            "href": lambda _request: static("biometrics/icon.svg"),
-        }
-    ],
-    "STYLES": [lambda _request: static("biometrics/console.css")],
-    "SCRIPTS": [lambda _request: static("biometrics/console.js")],
-    "SIDEBAR": {
-        "show_search": True,
-        "command_search": True,
-        "navigation": "biometrics.admin.navigation.navigation",
-    },
-    "COMMAND": {"search_callback": "biometrics.admin.search.results"},
-}
+UNFOLD = console_settings.UNFOLD
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-# The client repeats itself thousands of times while a broker is away, the exporter while
-# a collector is. Each has a limit of its own.
-_CHATTY_LIBRARIES = ("kafka", "opentelemetry")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"event": {"()": "auren.logs.EventFormatter"}},
-    "filters": {
-        name: {"()": "auren.logs.RateLimit", "per_minute": 20}
-        for name in _CHATTY_LIBRARIES
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "event"},
-        **{
-            name: {
-                "class": "logging.StreamHandler",
-                "formatter": "event",
-                "filters": [name],
-            }
-            for name in _CHATTY_LIBRARIES
-        },
-    },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        **{
-            name: {"handlers": [name], "level": "WARNING", "propagate": False}
-            for name in _CHATTY_LIBRARIES
-        },
-        "django.request": {"level": "ERROR"},
-        # Events like all others. Requests are counted, not logged: their addresses may
-        # hold a connect link, a verification token or a vendor's code.
-        "uvicorn": {"handlers": ["stderr"], "propagate": False},
-        "uvicorn.error": {"handlers": [], "propagate": True},
-        "uvicorn.access": {"handlers": [], "propagate": False},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # A list that is asked by a column it hides answers 400; nothing of ours failed.
-        "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
-    },
-}
+LOGGING = logging_config(level=LOG_LEVEL)
