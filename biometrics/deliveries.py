@@ -13,7 +13,7 @@ from django.db.models.functions import Length
 
 from biometrics.models import DeliveryDocument, WebhookDelivery
 from biometrics.models.intake import DUE_DELIVERY, DeliveryStatus
-from biometrics.vendors.base import ApiResponse
+from biometrics.vendors.wire import ApiResponse
 
 # A delivery during which the worker died this often is not tried again.
 KILLS_TO_PARK = 3

@@ -23,12 +23,8 @@ from biometrics.errors import (
 )
 from biometrics.models import VendorConnection, WebhookDelivery
 from biometrics.models.intake import DeliveryStatus
-from biometrics.vendors.base import (
-    ApiResponse,
-    StoredDelivery,
-    VendorAdapter,
-    VendorApi,
-)
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.wire import ApiResponse, StoredDelivery, VendorApi
 
 # One batch's bound on the network, well within the lease.
 FETCH_SECONDS = 15.0

@@ -20,7 +20,8 @@ from biometrics.models import BiometricEvent
 from biometrics.models.events import EventStatus
 from biometrics.normalise.revisions import Judged, Ruling
 from biometrics.publishing.values import record_of
-from biometrics.vendors.base import GatheredNight, NightPieces, Record
+from biometrics.vendors.night_pieces import GatheredNight, NightPieces
+from biometrics.vendors.records import Record
 
 _SLEEP = "sleep"
 _SAMPLES = "samples"

@@ -25,8 +25,8 @@ from biometrics import ingest, metrics
 from biometrics.errors import OverloadedError, UnknownVendorError
 from biometrics.intake import runtime as intake
 from biometrics.slim_request import SlimRequest
-from biometrics.vendors.base import MIB
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import MIB
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]

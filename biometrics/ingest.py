@@ -24,14 +24,9 @@ from biometrics.intake.large import LARGE_BODY
 from biometrics.intake.rows import DeliveryRow
 from biometrics.intake.runtime import IntakeRuntime
 from biometrics.shards import shard_of
-from biometrics.vendors.base import (
-    Credentials,
-    Envelope,
-    Handshake,
-    InboundRequest,
-    JsonScalar,
-    VendorAdapter,
-)
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.records import JsonScalar
+from biometrics.vendors.wire import Credentials, Envelope, Handshake, InboundRequest
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "user-agent")
 _KEPT_VALUE = 300

@@ -22,8 +22,9 @@ from biometrics.models.intake import DeliveryStatus
 from biometrics.normalise import listed
 from biometrics.normalise.revisions import Claim
 from biometrics.normalise.understanding import Understood, understand
-from biometrics.vendors.base import ApiResponse, StoredDelivery, VendorAdapter
+from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import ApiResponse, StoredDelivery
 
 
 @dataclass(slots=True, kw_only=True)

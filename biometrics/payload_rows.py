@@ -22,9 +22,9 @@ from biometrics.items import Item
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
 from biometrics.shards import shard_of
-from biometrics.vendors.base import Envelope, InboundRequest
 from biometrics.vendors.payloads import Payloads
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import Envelope, InboundRequest
 
 _DUE = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
 

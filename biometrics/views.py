@@ -30,8 +30,8 @@ from biometrics.errors import (
 )
 from biometrics.intake import runtime as intake
 from biometrics.intake.rows import RowRefusedError
-from biometrics.vendors.base import InboundRequest
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import InboundRequest
 
 logger = logging.getLogger(__name__)
 

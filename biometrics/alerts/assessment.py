@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from biometrics.alerts.emission import Priority, priority_of
 from biometrics.alerts.rules import Verdict, assess_level
 from biometrics.alerts.ruleset import RANK, Ruleset, Severity
-from biometrics.vendors.base import ReadingValue
+from biometrics.vendors.records import ReadingValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

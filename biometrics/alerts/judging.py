@@ -21,7 +21,8 @@ from biometrics.alerts.rules import Verdict, judge_many
 from biometrics.alerts.ruleset import Kind, Ruleset
 from biometrics.catalogue import Metric
 from biometrics.models import HrvTuning
-from biometrics.vendors.base import GatheredNight, NightSignals, Record
+from biometrics.vendors.night_pieces import GatheredNight
+from biometrics.vendors.records import NightSignals, Record
 from biometrics.vendors.times import in_offset
 
 _KINDS: tuple[Kind, ...] = ("RMSSD", "SDNN")

@@ -11,7 +11,7 @@ from uuid import UUID
 from biometrics.connections.provisioning import make_history_due
 from biometrics.models import ToldChange, VendorConnection
 from biometrics.models.people import ConnectionStatus, lock_subjects
-from biometrics.vendors.base import ConnectionChange
+from biometrics.vendors.records import ConnectionChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from biometrics.errors import (
 from biometrics.models import VendorConnection
 from biometrics.models.people import ConnectionStatus
 from biometrics.vendors.api_spec import ApiSpec, ConsentSpec
-from biometrics.vendors.base import ApiResponse, VendorAdapter, VendorApi
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.wire import ApiResponse, VendorApi
 
 # A single document; whole collections come in pages.
 _MAX_ANSWER = 16 * 1024 * 1024

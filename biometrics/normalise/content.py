@@ -13,7 +13,7 @@ import orjson
 
 from biometrics.catalogue import Metric
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import JsonScalar, Problem, ReadingValue, Record
+from biometrics.vendors.records import JsonScalar, Problem, ReadingValue, Record
 
 _EVENTS = uuid5(NAMESPACE_URL, "urn:auren:event")
 _OFFSET = re.compile(r"^[+-]\d{2}:\d{2}$")

@@ -10,8 +10,10 @@ import orjson
 from biometrics.errors import UnreadableDeliveryError
 from biometrics.models import WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin
-from biometrics.vendors.base import ConnectionChange, Listed, StoredDelivery
 from biometrics.vendors.fields import load_object
+from biometrics.vendors.listing import Listed
+from biometrics.vendors.records import ConnectionChange
+from biometrics.vendors.wire import StoredDelivery
 
 _SUFFIX = ".listed"
 # A change of the connection itself that nobody sent.

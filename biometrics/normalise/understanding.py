@@ -13,13 +13,9 @@ from biometrics.errors import UnreadableDeliveryError
 from biometrics.models.intake import DeliveryStatus
 from biometrics.normalise import listed
 from biometrics.normalise.content import Statement, state
-from biometrics.vendors.base import (
-    ConnectionChange,
-    Problem,
-    StoredDelivery,
-    Understanding,
-    VendorAdapter,
-)
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.records import ConnectionChange, Problem, Understanding
+from biometrics.vendors.wire import StoredDelivery
 
 logger = logging.getLogger(__name__)
 

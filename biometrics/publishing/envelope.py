@@ -17,7 +17,7 @@ from biometrics.messages import NewMessage, Priority
 from biometrics.publishing.headers import Severity, record_headers
 from biometrics.publishing.splitting import split_value
 from biometrics.publishing.values import Json, record_value, utc_text
-from biometrics.vendors.base import Record
+from biometrics.vendors.records import Record
 
 AlertKind: TypeAlias = Literal[
     "raised", "upgraded", "downgraded", "retracted", "resolved"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from biometrics.publishing.envelope import AlertKind, ConnectionKind
-from biometrics.vendors.base import Action
+from biometrics.vendors.records import Action
 
 RECORD_TYPES: Final = (
     "body",

@@ -22,7 +22,7 @@ from biometrics.publishing.envelope import (
 )
 from biometrics.publishing.event_types import CONNECTION_KINDS
 from biometrics.publishing.headers import Severity
-from biometrics.vendors.base import Action, JsonScalar, ReadingValue, Record, Series
+from biometrics.vendors.records import Action, JsonScalar, ReadingValue, Record, Series
 
 _PERSON: Final = UUID("0d5c2c1e-6f0b-4d43-9f0e-3f4a7f0f3d11")
 _FORMER: Final = UUID("5b1f7a52-7f0c-4e2b-8f4e-0a7c6d1e9b20")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import orjson
 
 from biometrics.publishing.values import Json, series_value
-from biometrics.vendors.base import Record, Series
+from biometrics.vendors.records import Record, Series
 
 # Room for `"part":{"index":…,"count":…}` in each value.
 _PART_ROOM = 64

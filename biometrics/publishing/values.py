@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from biometrics.catalogue import METRICS, Metric
-from biometrics.vendors.base import ReadingValue, Record, Series
+from biometrics.vendors.records import ReadingValue, Record, Series
 
 Json = Mapping[str, object]
 

@@ -18,13 +18,9 @@ from biometrics.errors import (
     VendorUnavailableError,
 )
 from biometrics.models import VendorConnection
-from biometrics.vendors.base import (
-    ApiResponse,
-    Listed,
-    VendorAdapter,
-    VendorApi,
-    Window,
-)
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.listing import Listed, Window
+from biometrics.vendors.wire import ApiResponse, VendorApi
 from resilience import CircuitBreakerOpen
 
 # One connection's bound, within the tasks' soft time limit.

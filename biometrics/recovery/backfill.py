@@ -19,7 +19,7 @@ from biometrics.models import Subject, VendorConnection
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.models.people import ConnectionStatus
 from biometrics.recovery.fetching import Found, fetch
-from biometrics.vendors.base import Window
+from biometrics.vendors.listing import Window
 from biometrics.vendors.registry import all_adapters, get_adapter
 
 HISTORY = timedelta(days=60)

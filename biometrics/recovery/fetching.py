@@ -24,7 +24,9 @@ from biometrics.normalise import listed as listing
 from biometrics.normalise import revisions
 from biometrics.recovery import asking
 from biometrics.shards import shard_of
-from biometrics.vendors.base import Listed, Record, VendorAdapter, Window
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.listing import Listed, Window
+from biometrics.vendors.records import Record
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from biometrics.models.people import ConnectionStatus
 from biometrics.recovery import backfill, silence
 from biometrics.recovery.fetching import Found, fetch
 from biometrics.recovery.streams import Stream, streams_of
-from biometrics.vendors.base import VendorAdapter, Window
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.listing import Window
 from biometrics.vendors.registry import get_adapter
 
 LOOK_BACK = timedelta(hours=48)

@@ -20,8 +20,10 @@ from biometrics.models.intake import DeliveryOrigin
 from biometrics.models.people import ConnectionStatus
 from biometrics.normalise import listed
 from biometrics.recovery import fetching
-from biometrics.vendors.base import ConnectionChange, Member, VendorAdapter
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.records import ConnectionChange
 from biometrics.vendors.registry import all_adapters
+from biometrics.vendors.roster import Member
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ import orjson
 
 from biometrics.catalogue import Metric, plausible
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
-from biometrics.vendors.base import MIB, JsonScalar, Problem, ReadingValue, Series
 from biometrics.vendors.coverage import AS_SENT, Covered, times
+from biometrics.vendors.records import JsonScalar, Problem, ReadingValue, Series
+from biometrics.vendors.wire import MIB
 
 # Of a long body: what is read whole, and how deep objects are looked into.
 _SHORT = 64 * 1024

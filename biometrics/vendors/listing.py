@@ -1,11 +1,11 @@
-"""Following a vendor's list from page to page."""
+"""Listing what a vendor has for a span of time, from page to page."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -14,11 +14,57 @@ from biometrics.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
-from biometrics.vendors.base import ApiResponse, Listed, VendorApi
 from biometrics.vendors.fields import load_object
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import ApiResponse, VendorApi
 
 # No list of the longest window has as many; a list that never ends is a fault.
 _MAX_PAGES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A span of time to be listed: `since` included, `until` not. Both are aware UTC."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Documents of a list that must be read together; mostly it is one.
+
+    `related` are documents of other lists without which they cannot be understood.
+    `fetched_at` is the start of the fetch.
+    """
+
+    data_type: str
+    documents: Sequence[object]
+    related: Sequence[object] = ()
+    fetched_at: datetime
+
+
+class Listing(Protocol):
+    """How one vendor's documents are listed; `record_types` is by data type."""
+
+    record_types: Mapping[str, str]
+
+    def documents(
+        self, data_type: str, *, window: Window, api: VendorApi
+    ) -> AsyncIterator[Listed]:
+        """Yield everything of a data type that lies in the window.
+
+        More may come: days are the person's, and a list by date is asked for the days
+        around it. Raises VendorUnavailableError, VendorRefusedError.
+        """
+        ...
+
+    def understand(self, listed: Listed) -> Understanding:
+        """Turn listed documents into the records that notifications of them would give.
+
+        Raises UnreadableDeliveryError.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from biometrics.vendors.base import MIB
 from biometrics.vendors.registry import VENDORS, all_adapters, get_adapter
+from biometrics.vendors.wire import MIB
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("auren", "biometrics", "resilience")

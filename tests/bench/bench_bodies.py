@@ -234,8 +234,8 @@ def _store(vendor: str, body: bytes, *, account: str) -> str:
     from biometrics import ingest  # noqa: PLC0415 - Django is set up by now
     from biometrics.connections import registry  # noqa: PLC0415
     from biometrics.intake.runtime import IntakeRuntime  # noqa: PLC0415
-    from biometrics.vendors.base import InboundRequest  # noqa: PLC0415
     from biometrics.vendors.registry import get_adapter  # noqa: PLC0415
+    from biometrics.vendors.wire import InboundRequest  # noqa: PLC0415
 
     adapter, secret = get_adapter(vendor), "terra-signing-secret"
     if adapter.personal_tokens:

@@ -16,8 +16,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from auren.devstack.valkey import EmbeddedValkey
 from biometrics import nudges
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
 from biometrics.vendors.terra.adapter import Terra
+from biometrics.vendors.wire import StoredDelivery
 from resilience import registry
 from tests.bridge import RunningBridge
 from tests.browser.seed import World, seed

@@ -24,11 +24,12 @@ from biometrics.errors import (
     VendorUnavailableError,
 )
 from biometrics.models import VendorConnection, VendorSubscription
-from biometrics.vendors.base import ApiResponse, Member
 from biometrics.vendors.oura.subscriptions import OuraSubscribing
+from biometrics.vendors.roster import Member
 from biometrics.vendors.subscriptions import Subscription
 from biometrics.vendors.terra.roster import TerraRoster
 from biometrics.vendors.terra.widget import TerraWidget
+from biometrics.vendors.wire import ApiResponse
 from tests.vendors.mutations import mutated
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)

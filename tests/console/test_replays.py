@@ -23,8 +23,9 @@ from biometrics.models import (
 )
 from biometrics.replay import pieces, runs
 from biometrics.replay.selection import Selection
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
 from biometrics.vendors.terra.adapter import Terra
+from biometrics.vendors.wire import StoredDelivery
 from tests.browser.seed import body, sleep, store
 from tests.console.revealing import reveal
 from tests.pipeline.replaying import finish

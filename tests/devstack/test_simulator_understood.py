@@ -19,17 +19,15 @@ from auren.devstack.simulator.pulse import Pulse
 from auren.devstack.simulator.sender import Phone, Secrets
 from auren.devstack.simulator.terra import events as terra
 from auren.devstack.simulator.wire import Delivery
-from biometrics.vendors.base import (
+from biometrics.vendors.healthkit.night import HealthKitNights
+from biometrics.vendors.records import NightSignals, Record, Understanding
+from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import (
     ApiResponse,
     Credentials,
     InboundRequest,
-    NightSignals,
-    Record,
     StoredDelivery,
-    Understanding,
 )
-from biometrics.vendors.healthkit.night import HealthKitNights
-from biometrics.vendors.registry import get_adapter
 from tests.devstack.servers import Fakes, fake_vendors
 
 TODAY = date(2026, 11, 20)

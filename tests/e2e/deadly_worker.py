@@ -14,7 +14,8 @@ from unittest import mock
 
 import django
 
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import StoredDelivery
 
 MARK = b"takes-all-memory"
 LEASE_SECONDS = 4.0

@@ -15,19 +15,17 @@ import orjson
 from biometrics.catalogue import Metric
 from biometrics.errors import NotYetError, UnreadableDeliveryError
 from biometrics.vendors.api_spec import ApiSpec
-from biometrics.vendors.base import (
-    ApiResponse,
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.records import (
     ConnectionChange,
     NightSignals,
     Problem,
     ReadingValue,
     Record,
     Series,
-    StoredDelivery,
     Understanding,
-    VendorAdapter,
-    VendorApi,
 )
+from biometrics.vendors.wire import ApiResponse, StoredDelivery, VendorApi
 
 
 class Acme(VendorAdapter):

@@ -27,8 +27,8 @@ from biometrics.errors import MalformedPayloadError
 from biometrics.intake.rows import DeliveryRow
 from biometrics.intake.runtime import IntakeRuntime
 from biometrics.models import WebhookDelivery
-from biometrics.vendors.base import InboundRequest
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import InboundRequest
 from tests import signer
 from tests.bridge import SECRETS
 from tests.pipeline.world import World

@@ -11,7 +11,8 @@ import pytest
 from biometrics.models import ReplayRun
 from biometrics.replay import runs
 from biometrics.replay.selection import Selection
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import StoredDelivery
 from tests.pipeline.acme import Acme
 from tests.pipeline.world import World
 

@@ -33,7 +33,7 @@ from biometrics.models import (
 )
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.normalise import listed
-from biometrics.vendors.base import Listed
+from biometrics.vendors.listing import Listed
 from biometrics.vendors.registry import get_adapter
 from tests.pipeline.world import World
 from tests.vendors import test_healthkit, test_oura, test_terra, test_whoop

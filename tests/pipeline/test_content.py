@@ -8,8 +8,9 @@ import orjson
 
 from biometrics.normalise.content import state
 from biometrics.normalise.understanding import understand
-from biometrics.vendors.base import ApiResponse, Record, StoredDelivery
+from biometrics.vendors.records import Record
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import ApiResponse, StoredDelivery
 
 RECEIVED = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 

@@ -30,7 +30,8 @@ from biometrics.publishing.choosing import Limits
 from biometrics.publishing.envelope import connection_message
 from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from biometrics.publishing.relay import Relay
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import StoredDelivery
 from tests import wire
 from tests.pipeline.acme import Acme
 from tests.pipeline.world import World, night, record, says, sent, states, value

@@ -19,9 +19,9 @@ from biometrics import deliveries, payload_rows, payloads, pipeline, stopping
 from biometrics.admin import as_command
 from biometrics.connections import registry
 from biometrics.models import Reading, WebhookDelivery
-from biometrics.vendors.base import Envelope
 from biometrics.vendors.registry import get_adapter
 from biometrics.vendors.terra.adapter import Terra
+from biometrics.vendors.wire import Envelope
 from resilience import get_breaker
 from tests.pipeline.bucket import (
     DAILY,

@@ -16,8 +16,8 @@ from pytest_django.fixtures import Settings
 from biometrics.connections import client, registry, tokens
 from biometrics.errors import VendorUnavailableError
 from biometrics.models import VendorConnection
-from biometrics.vendors.base import ApiResponse
 from biometrics.vendors.registry import VENDORS, get_adapter
+from biometrics.vendors.wire import ApiResponse
 from tests.pipeline.world import World
 
 pytestmark = [

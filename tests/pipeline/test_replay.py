@@ -22,7 +22,7 @@ from biometrics.models import (
 )
 from biometrics.replay import pieces, runs
 from biometrics.replay.selection import Selection, count
-from biometrics.vendors.base import Understanding
+from biometrics.vendors.records import Understanding
 from tests.pipeline import replaying
 from tests.pipeline.acme import Acme
 from tests.pipeline.replaying import again, finish

@@ -31,7 +31,8 @@ from biometrics.publishing.producers.memory import MemoryBroker, MemoryCluster
 from biometrics.publishing.relay import Relay
 from biometrics.replay import runs
 from biometrics.replay.selection import Selection
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import StoredDelivery
 from tests.pipeline.acme import Acme
 from tests.pipeline.world import NOW, World, record, says
 from tests.publishing.world import NoBreaker

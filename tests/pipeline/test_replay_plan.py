@@ -22,7 +22,8 @@ from biometrics.replay import runs
 from biometrics.replay.comparing import NEW_RECORD, SIGNALS, Change, Preview
 from biometrics.replay.runs import ReplayError
 from biometrics.replay.selection import Selection
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import StoredDelivery
 from tests.pipeline import replaying
 from tests.pipeline.acme import Acme
 from tests.pipeline.replaying import finish, planned

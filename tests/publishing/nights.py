@@ -16,7 +16,7 @@ from biometrics.publishing.envelope import (
     event_messages,
     subject_erased_message,
 )
-from biometrics.vendors.base import ReadingValue, Record, Series
+from biometrics.vendors.records import ReadingValue, Record, Series
 
 PERSON = UUID("0d5c2c1e-6f0b-4d43-9f0e-3f4a7f0f3d11")
 EVENT = UUID("aaaaaaaa-0000-4000-8000-000000000001")

@@ -13,7 +13,7 @@ from jsonschema.validators import validator_for
 from biometrics.catalogue import Metric
 from biometrics.messages import NewMessage
 from biometrics.publishing.schemas import header_schema, schemas
-from biometrics.vendors.base import ReadingValue
+from biometrics.vendors.records import ReadingValue
 from tests.publishing.nights import (
     ALERT,
     ASSESSMENT,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from biometrics.catalogue import Metric
 from biometrics.messages import NewMessage
-from biometrics.vendors.base import Record, Series
+from biometrics.vendors.records import Record, Series
 from tests.publishing.nights import ASSESSMENT, BEDTIME, EVENT, SLEEP, told, value
 
 

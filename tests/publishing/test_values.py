@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from biometrics.catalogue import Metric
 from biometrics.publishing.values import record_of, record_value
-from biometrics.vendors.base import ReadingValue, Record, Series
+from biometrics.vendors.records import ReadingValue, Record, Series
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 STAMP = datetime(2026, 11, 24, 8, tzinfo=UTC)

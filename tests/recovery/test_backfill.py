@@ -20,7 +20,7 @@ from biometrics.models import (
 from biometrics.models.intake import DeliveryOrigin
 from biometrics.recovery import backfill, fetching
 from biometrics.recovery.fetching import Found
-from biometrics.vendors.base import Window
+from biometrics.vendors.listing import Window
 from biometrics.vendors.registry import get_adapter
 from tests.recovery.vendors import Vendors, fates, published
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from biometrics.vendors.base import ApiResponse
+from biometrics.vendors.wire import ApiResponse
 from tests.vendors.deliveries import answer
 
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from biometrics.errors import MalformedPayloadError, UnreadableDeliveryError
-from biometrics.vendors.base import StoredDelivery, Understanding
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.wire import StoredDelivery
 from tests.vendors.deliveries import FIXTURES, NOW, Case, answer
 from tests.vendors.mutations import mutated, reordered
 from tests.vendors.proof_contract import ProofContract

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from biometrics.vendors.base import ApiResponse, InboundRequest
+from biometrics.vendors.wire import ApiResponse, InboundRequest
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NOW = datetime(2026, 8, 12, 9, 0, tzinfo=UTC)

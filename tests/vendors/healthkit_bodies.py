@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Record, StoredDelivery, Understanding
 from biometrics.vendors.healthkit.adapter import HealthKit
+from biometrics.vendors.records import Record, Understanding
+from biometrics.vendors.wire import StoredDelivery
 from tests.vendors.deliveries import NOW
 
 ACCOUNT = "2b0f8a52-55c4-4a2c-9c3c-6a6a9df3f1aa"

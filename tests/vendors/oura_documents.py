@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from biometrics.vendors.base import Record
 from biometrics.vendors.oura.adapter import Oura
+from biometrics.vendors.records import Record
 from tests.vendors.deliveries import NOW, fixture
 
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from biometrics.errors import SignatureError
-from biometrics.vendors.base import Credentials, InboundRequest, VendorAdapter
+from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import Credentials, InboundRequest
 from tests import signer
 from tests.vendors.deliveries import NOW, SECRET, Case, make_request
 from tests.vendors.vectors import Vector, load_vectors

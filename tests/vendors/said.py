@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biometrics.vendors.base import Record
+from biometrics.vendors.records import Record
 
 Readings = dict[str, float]
 

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 from biometrics.catalogue import plausible
-from biometrics.vendors.base import (
+from biometrics.vendors.records import (
     NightSignals,
     Problem,
     ReadingValue,

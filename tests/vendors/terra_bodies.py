@@ -9,13 +9,9 @@ from typing import Any
 
 from biometrics.catalogue import Metric
 from biometrics.vendors import terra
-from biometrics.vendors.base import (
-    NightSignals,
-    Record,
-    StoredDelivery,
-    Understanding,
-)
+from biometrics.vendors.records import NightSignals, Record, Understanding
 from biometrics.vendors.terra.adapter import Terra
+from biometrics.vendors.wire import StoredDelivery
 from tests.vendors.deliveries import NOW
 
 USER: dict[str, Any] = {

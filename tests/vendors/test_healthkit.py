@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from biometrics.errors import ForbiddenAccountError, SignatureError
-from biometrics.vendors.base import Envelope
 from biometrics.vendors.healthkit.adapter import HealthKit
+from biometrics.vendors.wire import Envelope
 from tests.vendors.contract import VendorContract
 from tests.vendors.deliveries import Case, fixture, make_request
 from tests.vendors.healthkit_bodies import (

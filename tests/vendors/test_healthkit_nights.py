@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals, Record
 from biometrics.vendors.healthkit.night import HealthKitNights
+from biometrics.vendors.records import NightSignals, Record
 from tests.vendors.healthkit_bodies import (
     PHONE,
     WATCH,

@@ -10,7 +10,7 @@ import pytest
 
 from biometrics.catalogue import Metric
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import Record
+from biometrics.vendors.records import Record
 from tests.vendors.deliveries import fixture
 from tests.vendors.healthkit_bodies import (
     PHONE,

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Record
+from biometrics.vendors.records import Record
 from tests.vendors.deliveries import fixture
 from tests.vendors.healthkit_bodies import (
     PHONE,

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from biometrics.catalogue import Metric
 from biometrics.publishing.values import record_of, record_value
-from biometrics.vendors.base import GatheredNight, Record
 from biometrics.vendors.healthkit.night import HealthKitNights
+from biometrics.vendors.night_pieces import GatheredNight
+from biometrics.vendors.records import Record
 from tests.vendors.healthkit_bodies import (
     WATCH,
     export,

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from biometrics.errors import MalformedPayloadError
-from biometrics.vendors.base import MIB
 from biometrics.vendors.fields import load_envelope
 from biometrics.vendors.registry import get_adapter
+from biometrics.vendors.wire import MIB
 from tests.vendors.deliveries import make_request
 
 LONG = [{"a": 1, "b": "x" * 50}] * 30_000

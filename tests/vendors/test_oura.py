@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from biometrics.errors import ConfigurationError, SignatureError
-from biometrics.vendors.base import Credentials
 from biometrics.vendors.oura.adapter import Oura
+from biometrics.vendors.wire import Credentials
 from tests.vendors.contract import VendorContract
 from tests.vendors.deliveries import NOW, SECRET, Case, fixture, make_request
 from tests.vendors.oura_bodies import DATA_TYPES, all_cases, notification

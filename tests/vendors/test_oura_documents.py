@@ -9,7 +9,7 @@ import pytest
 
 from biometrics.catalogue import Metric
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import Problem, Record
+from biometrics.vendors.records import Problem, Record
 from tests.vendors.oura_documents import official, read
 from tests.vendors.said import problems, readings, times
 

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Record, Series
 from biometrics.vendors.oura.adapter import Oura
 from biometrics.vendors.oura.lists import records_from_documents
+from biometrics.vendors.records import Record, Series
 from tests.vendors.deliveries import NOW, fixture
 from tests.vendors.oura_documents import load
 from tests.vendors.said import problems, readings, times

@@ -15,8 +15,9 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorUnavailableError,
 )
-from biometrics.vendors.base import Envelope, Record, StoredDelivery
 from biometrics.vendors.oura.adapter import Oura
+from biometrics.vendors.records import Record
+from biometrics.vendors.wire import Envelope, StoredDelivery
 from tests.vendors.canned_api import CannedApi
 from tests.vendors.deliveries import NOW, answer, fixture, make_request
 from tests.vendors.oura_bodies import DATA_TYPES, notification

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals, Series
+from biometrics.vendors.records import NightSignals, Series
 from tests.vendors.deliveries import NOW
 from tests.vendors.oura_documents import load, official, read
 from tests.vendors.said import problems, readings, times

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Record, Series
+from biometrics.vendors.records import Record, Series
 from tests.vendors.oura_documents import community, official
 from tests.vendors.said import problems, readings, times
 

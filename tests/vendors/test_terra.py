@@ -13,12 +13,9 @@ from biometrics.errors import (
     MalformedPayloadError,
     SignatureError,
 )
-from biometrics.vendors.base import (
-    ConnectionChange,
-    Credentials,
-    Envelope,
-)
+from biometrics.vendors.records import ConnectionChange
 from biometrics.vendors.terra.adapter import Terra
+from biometrics.vendors.wire import Credentials, Envelope
 from tests import signer
 from tests.vendors.contract import VendorContract
 from tests.vendors.deliveries import NOW, SECRET, Case, fixture, make_request

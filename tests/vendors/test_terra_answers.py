@@ -17,9 +17,10 @@ from biometrics.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
-from biometrics.vendors.base import ApiResponse, Member
+from biometrics.vendors.roster import Member
 from biometrics.vendors.terra.roster import TerraRoster
 from biometrics.vendors.terra.widget import TerraWidget
+from biometrics.vendors.wire import ApiResponse
 from tests.vendors.deliveries import answer
 from tests.vendors.mutations import mutated
 

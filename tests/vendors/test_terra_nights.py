@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import NightSignals
+from biometrics.vendors.records import NightSignals
 from tests.vendors.terra_bodies import (
     SAMPLE,
     night,

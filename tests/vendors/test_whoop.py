@@ -17,8 +17,8 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorUnavailableError,
 )
-from biometrics.vendors.base import Envelope, StoredDelivery
 from biometrics.vendors.whoop.adapter import Whoop
+from biometrics.vendors.wire import Envelope, StoredDelivery
 from tests.vendors.canned_api import CannedApi
 from tests.vendors.contract import VendorContract
 from tests.vendors.deliveries import NOW, Case, answer, fixture, make_request

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from biometrics.vendors.base import Record
+from biometrics.vendors.records import Record
 from biometrics.vendors.whoop.lists import records_from_documents
 from tests.vendors.deliveries import NOW
 from tests.vendors.said import problems, readings, times

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from biometrics.vendors.base import Record, StoredDelivery
+from biometrics.vendors.records import Record
 from biometrics.vendors.whoop.adapter import Whoop
+from biometrics.vendors.wire import StoredDelivery
 from tests.vendors.deliveries import NOW, answer
 from tests.vendors.whoop_bodies import notification
 

@@ -14,7 +14,7 @@ from biometrics.management.commands.replay import moment
 from biometrics.models import VendorConnection
 from biometrics.recovery import backfill
 from biometrics.recovery.fetching import Found
-from biometrics.vendors.base import Window
+from biometrics.vendors.listing import Window
 
 
 class Command(BaseCommand):

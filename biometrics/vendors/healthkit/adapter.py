@@ -24,16 +24,7 @@ from biometrics.errors import (
     SignatureError,
     UnreadableDeliveryError,
 )
-from biometrics.vendors.base import (
-    Envelope,
-    InboundRequest,
-    JsonScalar,
-    NightPieces,
-    StoredDelivery,
-    TokenRoutes,
-    Understanding,
-    VendorAdapter,
-)
+from biometrics.vendors.base import TokenRoutes, VendorAdapter
 from biometrics.vendors.coverage import Covered
 from biometrics.vendors.fields import load_envelope, load_object, text
 from biometrics.vendors.healthkit.auto_export import read_export
@@ -42,6 +33,9 @@ from biometrics.vendors.healthkit.harvest import Harvest
 from biometrics.vendors.healthkit.night import HealthKitNights
 from biometrics.vendors.healthkit.records import SAMPLES, records_of
 from biometrics.vendors.healthkit.sdk import read_sync
+from biometrics.vendors.night_pieces import NightPieces
+from biometrics.vendors.records import JsonScalar, Understanding
+from biometrics.vendors.wire import Envelope, InboundRequest, StoredDelivery
 
 _SYNC = "sync"
 _EXPORT = "export"

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import JsonScalar, Record
 from biometrics.vendors.fields import dig, text
 from biometrics.vendors.healthkit.dates import parse_export_date
 from biometrics.vendors.healthkit.harvest import Harvest, device_kind, rows
@@ -21,6 +20,7 @@ from biometrics.vendors.healthkit.workouts import (
     Track,
     readings_of,
 )
+from biometrics.vendors.records import JsonScalar, Record
 from biometrics.vendors.times import Moment, credible
 
 _WHERE = "data.workouts"

@@ -7,12 +7,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from biometrics.vendors.base import JsonScalar, Record
 from biometrics.vendors.healthkit.mapping import Quantity
 from biometrics.vendors.healthkit.points import Samples
 from biometrics.vendors.healthkit.sleep import Segment, Session
 from biometrics.vendors.healthkit.tally import Tally
 from biometrics.vendors.healthkit.units import Refusal, convert
+from biometrics.vendors.records import JsonScalar, Record
 from biometrics.vendors.times import Moment
 
 _WATCH = "watch"

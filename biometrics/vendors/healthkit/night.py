@@ -14,17 +14,17 @@ from statistics import median
 from typing import Literal
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import (
+from biometrics.vendors.healthkit.sleep import GAP, Session
+from biometrics.vendors.night_pieces import GatheredNight
+from biometrics.vendors.records import (
     FASTEST_BREATH,
     FEWEST_SAMPLES,
     SHORTEST_NIGHT_S,
-    GatheredNight,
     JsonScalar,
     NightSignals,
     Record,
     Series,
 )
-from biometrics.vendors.healthkit.sleep import GAP, Session
 from biometrics.vendors.times import parse_moment
 
 # The watch measures the wrist's temperature for a night that begins before sleep does.

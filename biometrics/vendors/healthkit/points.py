@@ -6,8 +6,8 @@ from array import array
 from datetime import date, datetime
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Series
 from biometrics.vendors.healthkit.mapping import Quantity
+from biometrics.vendors.records import Series
 from biometrics.vendors.times import Moment
 
 

@@ -9,12 +9,12 @@ from datetime import date
 import orjson
 
 from biometrics.catalogue import Metric, plausible
-from biometrics.vendors.base import Problem, ReadingValue, Record, Series
 from biometrics.vendors.healthkit.harvest import Harvest
 from biometrics.vendors.healthkit.mapping import LATEST_OF_DAY
 from biometrics.vendors.healthkit.night import asleep_facts
 from biometrics.vendors.healthkit.points import Points
 from biometrics.vendors.healthkit.sleep import Session, main_sleeps, sessions_of
+from biometrics.vendors.records import Problem, ReadingValue, Record, Series
 
 # A record of them has an id that begins with its metric.
 SAMPLES = "samples"

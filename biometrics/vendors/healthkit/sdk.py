@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from biometrics.vendors.base import JsonScalar, Record
 from biometrics.vendors.fields import dig, text
 from biometrics.vendors.healthkit.harvest import Harvest, device_kind, rows
 from biometrics.vendors.healthkit.mapping import SDK
@@ -24,6 +23,7 @@ from biometrics.vendors.healthkit.workouts import (
     Track,
     readings_of,
 )
+from biometrics.vendors.records import JsonScalar, Record
 from biometrics.vendors.times import Moment, credible, in_offset, parse_moment
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import SHORTEST_NIGHT_S
+from biometrics.vendors.records import SHORTEST_NIGHT_S
 
 # Two stretches further apart are two sleeps.
 GAP = timedelta(hours=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from biometrics.vendors.base import Problem
+from biometrics.vendors.records import Problem
 
 UNSUPPORTED = "no metric for it"
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Problem, ReadingValue, Series
 from biometrics.vendors.healthkit import units
 from biometrics.vendors.healthkit.mapping import Quantity
 from biometrics.vendors.healthkit.points import Points
 from biometrics.vendors.healthkit.units import Refusal, convert
+from biometrics.vendors.records import Problem, ReadingValue, Series
 from biometrics.vendors.times import Moment
 
 _WORKOUT = "workout"

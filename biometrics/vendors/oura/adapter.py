@@ -27,20 +27,7 @@ from biometrics.errors import (
     VendorUnavailableError,
 )
 from biometrics.vendors.api_spec import ApiSpec, ConsentSpec, RateLimit
-from biometrics.vendors.base import (
-    Action,
-    ApiResponse,
-    Credentials,
-    Envelope,
-    Handshake,
-    InboundRequest,
-    Problem,
-    Record,
-    StoredDelivery,
-    Understanding,
-    VendorAdapter,
-    VendorApi,
-)
+from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.fields import load_envelope, load_object
 from biometrics.vendors.oura.coverage import COVERAGE
 from biometrics.vendors.oura.documents import build_record, deleted_record
@@ -48,10 +35,20 @@ from biometrics.vendors.oura.lists import OuraListing
 from biometrics.vendors.oura.mapping import KINDS
 from biometrics.vendors.oura.notice import ACTIONS, Notice, is_announced, read_notice
 from biometrics.vendors.oura.subscriptions import OuraSubscribing
+from biometrics.vendors.records import Action, Problem, Record, Understanding
 from biometrics.vendors.signatures import (
     check_freshness,
     matching_secret,
     parse_unix,
+)
+from biometrics.vendors.wire import (
+    ApiResponse,
+    Credentials,
+    Envelope,
+    Handshake,
+    InboundRequest,
+    StoredDelivery,
+    VendorApi,
 )
 
 _TIMESTAMP = "x-oura-timestamp"

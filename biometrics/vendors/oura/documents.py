@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import Action, Problem, Record
 from biometrics.vendors.fields import collect_facts, dig, extract, text
 from biometrics.vendors.oura.kinds import Kind
 from biometrics.vendors.oura.mapping import KINDS, MAIN_SLEEP
 from biometrics.vendors.oura.nights import night_signals
 from biometrics.vendors.oura.series import read_series
 from biometrics.vendors.oura.times import read_span
+from biometrics.vendors.records import Action, Problem, Record
 
 ID_LIMIT = 100
 

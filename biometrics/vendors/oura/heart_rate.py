@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import Action, Problem, Record, Series
 from biometrics.vendors.fields import dig, irregular_series, scaled
+from biometrics.vendors.records import Action, Problem, Record, Series
 from biometrics.vendors.times import Moment, credible, parse_moment
 
 _SOURCES = frozenset({"awake", "rest", "sleep", "session", "live", "workout"})

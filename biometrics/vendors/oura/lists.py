@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from biometrics.vendors.base import (
-    Action,
-    Listed,
-    Record,
-    Understanding,
-    VendorApi,
-    Window,
-)
 from biometrics.vendors.fields import dig
-from biometrics.vendors.listing import PageFormat, only_one, pages
+from biometrics.vendors.listing import Listed, PageFormat, Window, only_one, pages
 from biometrics.vendors.oura.documents import build_record
 from biometrics.vendors.oura.heart_rate import build_heart_rate_records
 from biometrics.vendors.oura.mapping import HEART_RATE_COLLECTION, KINDS
+from biometrics.vendors.records import Action, Record, Understanding
 from biometrics.vendors.times import parse_moment
+from biometrics.vendors.wire import VendorApi
 
 _RECORD_TYPES: Mapping[str, str] = {
     **{data_type: kind.record_type for data_type, kind in KINDS.items()},

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import (
+from biometrics.vendors.oura.times import Span
+from biometrics.vendors.records import (
     FASTEST_BREATH,
     SHORTEST_NIGHT_S,
     NightSignals,
     ReadingValue,
 )
-from biometrics.vendors.oura.times import Span
 
 SERIES_ID = "RMSSD:oura:ring"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import Action
 from biometrics.vendors.fields import text
 from biometrics.vendors.oura.mapping import KINDS, UNFETCHABLE
+from biometrics.vendors.records import Action
 
 ACTIONS: dict[str, Action] = {
     "create": "created",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from biometrics.vendors.base import Problem, Series
 from biometrics.vendors.fields import dig, scaled
 from biometrics.vendors.oura.kinds import SampleSeries
 from biometrics.vendors.oura.times import read_moment
+from biometrics.vendors.records import Problem, Series
 
 # Oura samples every 5 seconds to every 5 minutes.
 _LONGEST_STEP_S = 86_400.0

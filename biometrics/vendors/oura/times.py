@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from biometrics.vendors.base import Problem
 from biometrics.vendors.fields import dig
 from biometrics.vendors.oura.kinds import Kind
+from biometrics.vendors.records import Problem
 from biometrics.vendors.times import (
     Moment,
     credible,

@@ -22,19 +22,13 @@ from biometrics.errors import (
     UnreadableDeliveryError,
 )
 from biometrics.vendors.api_spec import ApiSpec, ApplicationKeys, RateLimit
-from biometrics.vendors.base import (
-    Credentials,
-    Envelope,
-    InboundRequest,
-    Listing,
-    Roster,
-    StoredDelivery,
-    Understanding,
-    VendorAdapter,
-)
+from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.coverage import Covered
 from biometrics.vendors.fields import load_envelope, load_object, text
+from biometrics.vendors.listing import Listing
 from biometrics.vendors.payloads import Payloads
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.roster import Roster
 from biometrics.vendors.signatures import (
     check_freshness,
     matching_secret,
@@ -48,6 +42,12 @@ from biometrics.vendors.terra.records import KINDS
 from biometrics.vendors.terra.roster import TerraRoster
 from biometrics.vendors.terra.said import data_of, profile_of
 from biometrics.vendors.terra.widget import TerraWidget
+from biometrics.vendors.wire import (
+    Credentials,
+    Envelope,
+    InboundRequest,
+    StoredDelivery,
+)
 
 _SIGNATURES = ("x-terra-signature", "terra-signature")
 _TRACE = "x-terra-trace-id"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from biometrics.vendors.base import ConnectionChange
 from biometrics.vendors.fields import text
+from biometrics.vendors.records import ConnectionChange
 
 _LONGEST_REASON = 200
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from biometrics.vendors.base import JsonScalar
 from biometrics.vendors.fields import Fact, Facts, collect_facts, dig, text
+from biometrics.vendors.records import JsonScalar
 from biometrics.vendors.times import parse_day
 
 # No cycle is longer; a number beyond is none of days.

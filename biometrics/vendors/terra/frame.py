@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from biometrics.vendors.base import Problem
 from biometrics.vendors.fields import dig
+from biometrics.vendors.records import Problem
 from biometrics.vendors.times import Moment, credible, parse_moment
 
 # `timestamp_localization` of a time without an offset: 0 says that it is UTC, 1 (and

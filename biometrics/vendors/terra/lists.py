@@ -21,12 +21,13 @@ from biometrics.errors import (
     UnreadableDeliveryError,
     VendorRefusedError,
 )
-from biometrics.vendors.base import Listed, Understanding, VendorApi, Window
 from biometrics.vendors.fields import dig, text
-from biometrics.vendors.listing import document_of
+from biometrics.vendors.listing import Listed, Window, document_of
+from biometrics.vendors.records import Understanding
 from biometrics.vendors.terra.records import KINDS
 from biometrics.vendors.terra.said import data_of, profile_of
 from biometrics.vendors.times import parse_day, parse_moment
+from biometrics.vendors.wire import VendorApi
 
 _RECORD_TYPES: Mapping[str, str] = {
     **{data_type: kind.record_type for data_type, kind in KINDS.items()},

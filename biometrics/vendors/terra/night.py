@@ -9,7 +9,7 @@ from statistics import median
 from typing import Literal
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import (
+from biometrics.vendors.records import (
     FASTEST_BREATH,
     FEWEST_SAMPLES,
     SHORTEST_NIGHT_S,

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from biometrics.vendors.base import (
-    Action,
-    Problem,
-    ReadingValue,
-    Record,
-)
 from biometrics.vendors.fields import dig, extract, text
+from biometrics.vendors.records import Action, Problem, ReadingValue, Record
 from biometrics.vendors.terra.facts import facts_of
 from biometrics.vendors.terra.frame import Frame, read_frame
 from biometrics.vendors.terra.mapping import READINGS

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from biometrics.errors import VendorRefusedError, VendorUnavailableError
-from biometrics.vendors.base import Member, VendorApi
 from biometrics.vendors.fields import dig, text
 from biometrics.vendors.listing import document_of
+from biometrics.vendors.roster import Member
+from biometrics.vendors.wire import VendorApi
 
 _PATH = "/subscriptions"
 _PAGE = 500

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import Problem, Record, Understanding
 from biometrics.vendors.fields import text
+from biometrics.vendors.records import Problem, Record, Understanding
 from biometrics.vendors.terra.facts import facts_of_athlete
 from biometrics.vendors.terra.night import one_for_each_night
 from biometrics.vendors.terra.records import KINDS, Context, record_of

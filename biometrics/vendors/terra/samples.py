@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from biometrics.vendors.base import Problem, Series
 from biometrics.vendors.fields import dig, irregular_series, scaled
+from biometrics.vendors.records import Problem, Series
 from biometrics.vendors.terra.frame import Frame
 from biometrics.vendors.terra.series import Samples
 

@@ -25,20 +25,9 @@ from biometrics.errors import (
     VendorUnavailableError,
 )
 from biometrics.vendors.api_spec import ApiSpec, ConsentSpec, RateLimit
-from biometrics.vendors.base import (
-    Action,
-    ApiResponse,
-    Credentials,
-    Envelope,
-    InboundRequest,
-    Problem,
-    Record,
-    StoredDelivery,
-    Understanding,
-    VendorAdapter,
-    VendorApi,
-)
+from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.fields import dig, load_envelope, load_object
+from biometrics.vendors.records import Action, Problem, Record, Understanding
 from biometrics.vendors.signatures import (
     check_freshness,
     matching_secret,
@@ -49,6 +38,14 @@ from biometrics.vendors.whoop.documents import build_record, deleted_record, is_
 from biometrics.vendors.whoop.lists import WhoopListing
 from biometrics.vendors.whoop.mapping import KINDS
 from biometrics.vendors.whoop.notice import EVENT_TYPES, Notice, read_notice
+from biometrics.vendors.wire import (
+    ApiResponse,
+    Credentials,
+    Envelope,
+    InboundRequest,
+    StoredDelivery,
+    VendorApi,
+)
 
 _TIMESTAMP = "x-whoop-signature-timestamp"
 _SIGNATURE = "x-whoop-signature"

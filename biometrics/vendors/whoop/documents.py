@@ -9,8 +9,14 @@ from typing import Any
 
 from biometrics.catalogue import Metric, plausible
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import Action, NightSignals, Problem, ReadingValue, Record
 from biometrics.vendors.fields import Extracted, collect_facts, dig, extract, text
+from biometrics.vendors.records import (
+    Action,
+    NightSignals,
+    Problem,
+    ReadingValue,
+    Record,
+)
 from biometrics.vendors.whoop.kinds import Kind
 from biometrics.vendors.whoop.mapping import ASLEEP_STAGES, KINDS
 from biometrics.vendors.whoop.nights import night_signals

@@ -6,19 +6,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from biometrics.vendors.base import (
-    Action,
-    Listed,
-    Record,
-    Understanding,
-    VendorApi,
-    Window,
-)
 from biometrics.vendors.fields import text
-from biometrics.vendors.listing import PageFormat, document_of, only_one, pages
+from biometrics.vendors.listing import (
+    Listed,
+    PageFormat,
+    Window,
+    document_of,
+    only_one,
+    pages,
+)
+from biometrics.vendors.records import Action, Record, Understanding
 from biometrics.vendors.whoop.documents import build_record
 from biometrics.vendors.whoop.mapping import KINDS
 from biometrics.vendors.whoop.notice import is_safe_id
+from biometrics.vendors.wire import VendorApi
 
 # Of the profile nothing is for anybody else.
 _RECORD_TYPES: Mapping[str, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.base import (
+from biometrics.vendors.records import (
     FASTEST_BREATH,
     SHORTEST_NIGHT_S,
     NightSignals,

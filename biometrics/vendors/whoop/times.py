@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from biometrics.vendors.base import Problem
 from biometrics.vendors.fields import dig, text
+from biometrics.vendors.records import Problem
 from biometrics.vendors.times import Moment, credible, in_offset, parse_moment
 
 

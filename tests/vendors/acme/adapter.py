@@ -12,17 +12,17 @@ import hashlib
 from typing import ClassVar
 
 from biometrics.errors import MalformedPayloadError, SignatureError
-from biometrics.vendors.base import (
+from biometrics.vendors.base import VendorAdapter
+from biometrics.vendors.coverage import Covered
+from biometrics.vendors.fields import load_envelope, load_object, text
+from biometrics.vendors.records import Understanding
+from biometrics.vendors.signatures import check_freshness, matching_secret, parse_unix
+from biometrics.vendors.wire import (
     Credentials,
     Envelope,
     InboundRequest,
     StoredDelivery,
-    Understanding,
-    VendorAdapter,
 )
-from biometrics.vendors.coverage import Covered
-from biometrics.vendors.fields import load_envelope, load_object, text
-from biometrics.vendors.signatures import check_freshness, matching_secret, parse_unix
 from tests.vendors.acme.mapping import COVERAGE
 from tests.vendors.acme.nights import record_of
 

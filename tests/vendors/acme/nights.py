@@ -6,14 +6,14 @@ from datetime import datetime
 
 from biometrics.catalogue import Metric
 from biometrics.errors import UnreadableDeliveryError
-from biometrics.vendors.base import (
+from biometrics.vendors.fields import dig, extract, text
+from biometrics.vendors.records import (
     SHORTEST_NIGHT_S,
     NightSignals,
     Problem,
     ReadingValue,
     Record,
 )
-from biometrics.vendors.fields import dig, extract, text
 from biometrics.vendors.times import Moment, credible, parse_moment
 from tests.vendors.acme.mapping import NIGHT
 
