@@ -7,17 +7,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from biometrics.admin.base import (
-    NOTHING,
-    ReadOnlyAdmin,
-    bullets,
-    connect_link,
-    link,
-    moment,
-    once,
-)
+from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.filters import OpenAlarmFilter, UtcRangeFilter
 from biometrics.admin.person_page import CONNECT
+from biometrics.admin.shown import NOTHING, bullets, connect_link, link, moment, once
 from biometrics.alarms import title_of
 from biometrics.models import StaffAlarm, VendorConnection
 

@@ -17,8 +17,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from biometrics.admin import inbox
-from biometrics.admin.base import (
+from biometrics.admin import inbox, labels
+from biometrics.admin.hrv_chart import around
+from biometrics.admin.hrv_evidence import evidence_of
+from biometrics.admin.inbox import answers
+from biometrics.admin.limits import LimitedAdmin
+from biometrics.admin.reasons import ReasonForm, Verb, confirm
+from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
+from biometrics.admin.shown import (
     NOTHING,
     bullets,
     first,
@@ -28,31 +34,12 @@ from biometrics.admin.base import (
     pretty,
     trail_link,
 )
-from biometrics.admin.hrv_chart import around
-from biometrics.admin.hrv_evidence import evidence_of
-from biometrics.admin.inbox import answers
-from biometrics.admin.limits import LimitedAdmin
-from biometrics.admin.reasons import ReasonForm, Verb, confirm
-from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
 from biometrics.admin.words import plural
 from biometrics.alerts import staff
 from biometrics.alerts.explaining import why
-from biometrics.models import BiometricEvent, HrvAlert, HrvNight, OutboxMessage
-from biometrics.models.hrv import AlertStatus, Feedback, Severity
+from biometrics.models import HrvAlert, HrvNight, OutboxMessage
+from biometrics.models.hrv import AlertStatus, Feedback
 from biometrics.trails import deliveries_of
-
-_SEVERITY = {
-    Severity.CRITICAL: "danger",
-    Severity.HIGH: "warning",
-    Severity.MEDIUM: "info",
-    Severity.NORMAL: "success",
-}
-_STATUS = {
-    AlertStatus.OPEN: "danger",
-    AlertStatus.ACKNOWLEDGED: "info",
-    AlertStatus.RETRACTED: "warning",
-    AlertStatus.RESOLVED: "success",
-}
 
 
 @admin.register(HrvAlert)
@@ -166,17 +153,17 @@ class HrvAlertAdmin(LimitedAdmin[HrvAlert]):
         """Show which night it is about and how long it waits."""
         return f"{row.night}, {inbox.age(row.raised_at, now=timezone.now())}"
 
-    @display(description="Severity", label=_SEVERITY)
+    @display(description="Severity", label=labels.SEVERITIES)
     def grade(self, row: HrvAlert) -> str:
         """Show the severity that holds now."""
         return row.severity
 
-    @display(description="Highest so far", label=_SEVERITY)
+    @display(description="Highest so far", label=labels.SEVERITIES)
     def highest(self, row: HrvAlert) -> str:
         """Show the highest severity it had."""
         return row.max_severity
 
-    @display(description="Status", label=_STATUS)
+    @display(description="Status", label=labels.ALERTS)
     def state(self, row: HrvAlert) -> str:
         """Show whether it is open."""
         return row.status
@@ -285,75 +272,3 @@ def _acknowledge(
         now=timezone.now(),
     )
     return f"{plural(count, 'alert')} acknowledged."
-
-
-@admin.register(HrvNight)
-class HrvNightAdmin(LimitedAdmin[HrvNight]):
-    """What one night said and how it was judged."""
-
-    nothing_yet = (
-        "No night was judged yet. One needs a sleep with a value of heart-rate "
-        "variability; Readings shows what came."
-    )
-    health_fields = ("value_ms", "rhr_bpm", "rr_brpm", "temp_c", "judged")
-    of_others = {"its_event": BiometricEvent, "its_alerts": HrvAlert}
-
-    list_display = ("night", "person", "series_id", "grade", "ruleset")
-    list_filter = (
-        ("severity", ChoicesDropdownFilter),
-        ("night", RangeDateFilter),
-    )
-    left_out_of_lists = ("verdict",)
-    search_fields = ("subject__id__exact",)
-    search_help_text = "Person id, whole."
-    list_select_related = ("subject",)
-    ordering = ("-night", "-id")
-    fields = (
-        "night",
-        "person",
-        "series_id",
-        "grade",
-        "value_ms",
-        "rhr_bpm",
-        "rr_brpm",
-        "temp_c",
-        "ruleset",
-        "its_event",
-        "its_alerts",
-        "judged",
-    )
-    readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[HrvNight]:
-        """Leave out sleeps that do not speak for their night."""
-        rows: QuerySet[HrvNight] = super().get_queryset(request)
-        return rows.filter(is_main=True)
-
-    @display(description="Person")
-    @once
-    def person(self, row: HrvNight) -> SafeString | str:
-        """Link to the person."""
-        return link(row.subject)
-
-    @display(description="Severity", label=_SEVERITY)
-    def grade(self, row: HrvNight) -> str:
-        """Show the verdict."""
-        return row.severity
-
-    @display(description="From event")
-    @once
-    def its_event(self, row: HrvNight) -> SafeString | str:
-        """Link to the event that brought it."""
-        return link(row.event)
-
-    @display(description="Alerts")
-    @once
-    def its_alerts(self, row: HrvNight) -> SafeString | str:
-        """Link to the alerts that followed."""
-        return bullets([link(alert) for alert in first(row.alerts.order_by("night"))])
-
-    @display(description="Verdict")
-    @once
-    def judged(self, row: HrvNight) -> SafeString | str:
-        """Show the engine's output."""
-        return pretty(row.verdict)

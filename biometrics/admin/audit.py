@@ -15,9 +15,9 @@ from unfold.decorators import display
 from biometrics import audit
 from biometrics.admin import audit_export
 from biometrics.admin.audit_words import is_note, people_of, reason_in_lists
-from biometrics.admin.base import bullets, moment, once, pretty
 from biometrics.admin.filters import ActorFilter, UtcRangeFilter, VerbFilter
 from biometrics.admin.reveal import HidingAdmin, is_revealed, offer
+from biometrics.admin.shown import bullets, moment, once, pretty
 from biometrics.models import AuditEntry
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +11,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
-from biometrics import parked, secret_use
-from biometrics.admin import as_command, ledger_page
-from biometrics.admin.base import (
+from biometrics import secret_use
+from biometrics.admin import as_command, labels, ledger_page
+from biometrics.admin.delivery_verbs import REPLAY, RETRY
+from biometrics.admin.filters import ErrorCodeFilter, UtcRangeFilter, VendorFilter
+from biometrics.admin.reasons import confirm
+from biometrics.admin.reveal import HidingAdmin, is_revealed
+from biometrics.admin.shown import (
     NOTHING,
     bullets,
     first,
@@ -30,35 +32,20 @@ from biometrics.admin.base import (
     pretty,
     pretty_bytes,
 )
-from biometrics.admin.filters import ErrorCodeFilter, UtcRangeFilter, VendorFilter
-from biometrics.admin.reasons import Verb, confirm
-from biometrics.admin.reveal import HidingAdmin, is_revealed
 from biometrics.admin.trail import Trail, trail_of
 from biometrics.admin.trail_verbs import verbs
-from biometrics.admin.words import plural
 from biometrics.models import (
     BiometricEvent,
     OutboxMessage,
     WebhookDelivery,
 )
-from biometrics.models.intake import DeliveryOrigin, DeliveryStatus
+from biometrics.models.intake import DeliveryOrigin
 from biometrics.payload_rows import shown_body
-from biometrics.replay import runs
-from biometrics.replay.comparing import Preview
-from biometrics.replay.selection import Selection
 from biometrics.search import deliveries_named
 from biometrics.trails import person_of
 
 # The trail above the fields has them all.
 _LISTED = 50
-
-_LABELS = {
-    DeliveryStatus.PENDING: "info",
-    DeliveryStatus.RETRYING: "warning",
-    DeliveryStatus.UNLINKED: "warning",
-    DeliveryStatus.PROCESSED: "success",
-    DeliveryStatus.PARKED: "danger",
-}
 
 
 @admin.register(WebhookDelivery)
@@ -185,7 +172,7 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         """Show when it came to rest."""
         return moment(row.processed_at)
 
-    @display(description="Status", label=_LABELS)
+    @display(description="Status", label=labels.DELIVERIES)
     def state(self, row: WebhookDelivery) -> str:
         """Show the status as a coloured word."""
         return row.status
@@ -255,69 +242,11 @@ class WebhookDeliveryAdmin(HidingAdmin[WebhookDelivery]):
         self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
     ) -> HttpResponse | None:
         """Ask for a reason, then make the parked ones due again."""
-        verb = Verb(
-            name="retry_parked",
-            title="Retry",
-            effect="The parked ones among the selected deliveries are worked on again, "
-            "from their stored bytes. What they already published is not repeated.",
-            act=_retry,
-        )
-        return confirm(self, request, queryset, verb)
+        return confirm(self, request, queryset, RETRY)
 
     @action(description="Replay with today's mapping", permissions=["operate"])
     def replay_selected(
         self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
     ) -> HttpResponse | None:
         """Show what would change, ask for a reason, then read the bytes again."""
-        verb = Verb(
-            name="replay_selected",
-            title="Replay",
-            effect="The stored bytes of the selected deliveries are read again with "
-            "today's mapping. Only what says something new is stored and published.",
-            act=_replay,
-            plan=_plan,
-        )
-        return confirm(self, request, queryset, verb)
-
-
-def _plan(rows: QuerySet[Any]) -> list[str]:
-    """Tell by vendor and record type what the replay would find."""
-    found = Preview()
-    found.add(list(_selection(rows).rows().order_by("id")))
-    fates = [f"{v}: {n} {fate}" for (v, fate), n in sorted(found.deliveries.items())]
-    records = [
-        f"{vendor} {record_type}: {n} {outcome}"
-        for (vendor, record_type, outcome), n in sorted(found.records.items())
-    ]
-    fields = [
-        f"{vendor} {record_type}: {path} differs in {n}"
-        for (vendor, record_type, path), n in sorted(found.fields.items())
-    ]
-    return [*fates, *records, *fields] or [
-        "None of them can be replayed (no bytes, or waiting)."
-    ]
-
-
-def _selection(rows: QuerySet[Any]) -> Selection:
-    return Selection(ids=list(rows.values_list("public_id", flat=True)))
-
-
-def _replay(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
-    run = runs.begin(
-        _selection(rows),
-        actor=request.user.get_username(),
-        reason=said["reason"],
-        now=timezone.now(),
-    )
-    read = plural(run.total, "delivery", "deliveries")
-    return f"To be read again: {read}, as replay {run.pk}."
-
-
-def _retry(request: HttpRequest, rows: QuerySet[Any], said: Mapping[str, Any]) -> str:
-    count = parked.retry_deliveries(
-        rows,
-        actor=request.user.get_username(),
-        reason=said["reason"],
-        now=timezone.now(),
-    )
-    return f"Due again: {plural(count, 'delivery', 'deliveries')}."
+        return confirm(self, request, queryset, REPLAY)

@@ -11,7 +11,10 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from biometrics.admin.base import (
+from biometrics.admin import labels
+from biometrics.admin.filters import MetricFilter, UtcRangeFilter, VendorFilter
+from biometrics.admin.reveal import HidingAdmin
+from biometrics.admin.shown import (
     NOT_KEPT,
     bullets,
     first,
@@ -22,8 +25,6 @@ from biometrics.admin.base import (
     pretty,
     trail_link,
 )
-from biometrics.admin.filters import MetricFilter, UtcRangeFilter, VendorFilter
-from biometrics.admin.reveal import HidingAdmin
 from biometrics.models import (
     BiometricEvent,
     HrvNight,
@@ -31,13 +32,6 @@ from biometrics.models import (
     Reading,
     WebhookDelivery,
 )
-from biometrics.models.events import EventStatus
-
-_LABELS = {
-    EventStatus.CURRENT: "success",
-    EventStatus.SUPERSEDED: "info",
-    EventStatus.STALE: "warning",
-}
 
 
 @admin.register(BiometricEvent)
@@ -106,7 +100,7 @@ class BiometricEventAdmin(HidingAdmin[BiometricEvent]):
         """Link to the person."""
         return link(row.subject)
 
-    @display(description="Status", label=_LABELS)
+    @display(description="Status", label=labels.EVENTS)
     def state(self, row: BiometricEvent) -> str:
         """Show whether this revision holds."""
         return row.status

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from biometrics.admin.base import NOTHING
 from biometrics.admin.hrv_chart import between
+from biometrics.admin.shown import NOTHING
 from biometrics.alerts.explaining import Spoke, spoke
 from biometrics.models import HrvAlert
 

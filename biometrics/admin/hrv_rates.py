@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from biometrics.admin.base import NOTHING
+from biometrics.admin.shown import NOTHING
 from biometrics.alerts import rates
 
 # What `hrv-1` may cost healthy people; MEDIUM asks nobody to act and has no limit.

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from biometrics import balances, untold
-from biometrics.admin.base import link, list_link
+from biometrics.admin.shown import link, list_link
 from biometrics.board.accounts import accounts
 from biometrics.ledger import Balance, Line
 from biometrics.models import (

@@ -11,9 +11,12 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from biometrics.admin.base import (
+from biometrics.admin import labels
+from biometrics.admin.base import ReadOnlyAdmin
+from biometrics.admin.filters import PublishedFilter
+from biometrics.admin.reveal import MASK, HidingAdmin
+from biometrics.admin.shown import (
     NOTHING,
-    ReadOnlyAdmin,
     link,
     list_link,
     moment,
@@ -22,8 +25,6 @@ from biometrics.admin.base import (
     pretty_bytes,
     trail_link,
 )
-from biometrics.admin.filters import PublishedFilter
-from biometrics.admin.reveal import MASK, HidingAdmin
 from biometrics.models import (
     BiometricEvent,
     HrvAlert,
@@ -32,16 +33,9 @@ from biometrics.models import (
     ShardLease,
     Subject,
 )
-from biometrics.models.outbox import BatchState, MessageStatus
+from biometrics.models.outbox import BatchState
 from biometrics.trails import delivery_of
 
-_LABELS = {
-    MessageStatus.PENDING: "info",
-    MessageStatus.IN_BATCH: "info",
-    MessageStatus.PUBLISHED: "success",
-    MessageStatus.PARKED: "danger",
-    MessageStatus.DEAD: "warning",
-}
 # Headers that say how the value was judged; the priority follows from the severity.
 _JUDGED = frozenset({"severity", "priority", "has_triggers", "triggers"})
 
@@ -112,7 +106,7 @@ class OutboxMessageAdmin(HidingAdmin[OutboxMessage]):
         """Show when its transaction was committed."""
         return moment(row.published_at)
 
-    @display(description="Status", label=_LABELS)
+    @display(description="Status", label=labels.MESSAGES)
     def state(self, row: OutboxMessage) -> str:
         """Show where it stands."""
         return row.status

@@ -15,16 +15,11 @@ from unfold.decorators import action, display
 
 from biometrics import reasons
 from biometrics.admin import parked_work
-from biometrics.admin.base import (
-    ReadOnlyAdmin,
-    link,
-    list_link,
-    moment,
-    once,
-)
+from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.filters import UtcRangeFilter
 from biometrics.admin.parked_work import act_on_queues
 from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.shown import link, list_link, moment, once
 from biometrics.models import OutboxMessage, ParkedQueue, Subject
 from biometrics.models.outbox import MessageStatus
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from biometrics.admin.base import link
+from biometrics.admin.shown import link
 from biometrics.admin.words import counted
 from biometrics.models.intake import DeliveryStatus
 from biometrics.models.outbox import ParkCode

@@ -13,11 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from biometrics.admin.base import link, moment
 from biometrics.admin.erasing import PERMISSION as ERASE
 from biometrics.admin.hrv_person import person_context
 from biometrics.admin.inbox import age
 from biometrics.admin.reveal import is_revealed
+from biometrics.admin.shown import link, moment
 from biometrics.admin.tuning import PERMISSION as TUNE
 from biometrics.admin.viewer import may_view
 from biometrics.alerts.configured import configured_ruleset

@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from biometrics.admin.base import link
 from biometrics.admin.reasons import ReasonForm
 from biometrics.admin.reveal import WITHHELD, is_revealed, may_reveal, offer
+from biometrics.admin.shown import link
 from biometrics.admin.words import plural
 from biometrics.models import AuditEntry, ReplayRun, WebhookDelivery
 from biometrics.models.replay import ReplayState

@@ -22,24 +22,16 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from biometrics.admin import replay_page
-from biometrics.admin.base import ReadOnlyAdmin, moment
+from biometrics.admin import labels, replay_page
+from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.filters import UtcRangeFilter
 from biometrics.admin.reasons import ReasonForm
+from biometrics.admin.shown import moment
 from biometrics.models import ReplayRun
-from biometrics.models.replay import ReplayState
 from biometrics.replay import runs
 from biometrics.replay.runs import ReplayError
 from biometrics.replay.selection import REPLAYABLE, Selection
 from biometrics.vendors.registry import choices
-
-_LABELS = {
-    ReplayState.PLANNING: "info",
-    ReplayState.PLANNED: "warning",
-    ReplayState.RUNNING: "info",
-    ReplayState.DONE: "success",
-    ReplayState.CANCELLED: "warning",
-}
 
 
 class _MomentWidget(UnfoldAdminTextInputWidget):
@@ -224,7 +216,7 @@ class ReplayRunAdmin(ReadOnlyAdmin[ReplayRun]):
         """Show which deliveries are meant."""
         return replay_page.chosen(row)
 
-    @display(description="State", label=_LABELS)
+    @display(description="State", label=labels.REPLAYS)
     def phase(self, row: ReplayRun) -> str:
         """Show how far it is."""
         return row.state

@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from biometrics import secret_use
-from biometrics.admin.base import ReadOnlyAdmin, moment
+from biometrics.admin.base import ReadOnlyAdmin
+from biometrics.admin.shown import moment
 from biometrics.models import SecretUse
 
 

@@ -23,16 +23,10 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from biometrics.admin.base import (
-    NOTHING,
-    ReadOnlyAdmin,
-    link,
-    list_link,
-    moment,
-    once,
-)
+from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.inviting import CopyForm
 from biometrics.admin.reasons import Verb, confirm
+from biometrics.admin.shown import NOTHING, link, list_link, moment, once
 from biometrics.admin.words import plural
 from biometrics.errors import BiometricsError
 from biometrics.models import AlertNotice, AlertSubscription, HrvAlert

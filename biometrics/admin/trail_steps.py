@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from biometrics import secret_use
-from biometrics.admin.base import link, list_link
+from biometrics.admin.shown import link, list_link
 from biometrics.admin.words import lasted
 from biometrics.models import BiometricEvent, OutboxMessage, Reading, WebhookDelivery
 from biometrics.models.intake import DeliveryOrigin, DeliveryStatus

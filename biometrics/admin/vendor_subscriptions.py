@@ -7,8 +7,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from biometrics.admin.base import ReadOnlyAdmin, moment
+from biometrics.admin.base import ReadOnlyAdmin
 from biometrics.admin.filters import VendorFilter
+from biometrics.admin.shown import moment
 from biometrics.connections.subscribed import ALARM_AHEAD
 from biometrics.connections.subscriptions import RENEW_AHEAD
 from biometrics.models import VendorSubscription
