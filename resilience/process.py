@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import random
 import secrets
@@ -15,18 +14,14 @@ from resilience.answer import UNFED, answer_from, no_answer
 from resilience.counts import Counts
 from resilience.errors import StoreUnavailableError
 from resilience.protocol import Command, Op, Question, Reply, Transition
-from resilience.rules import decide
-from resilience.stand_in import stand_in_for
+from resilience.stand_in import StandIn
 from resilience.states import Action, Mode, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from resilience.machine import Machine
     from resilience.policy import BreakerPolicy
     from resilience.protocol import Observer, Store
-
-logger = logging.getLogger(__name__)
 
 # A view older than this says nothing about the mode that a wiped store has lost.
 MODE_MEMORY_SECONDS = 2.0
@@ -65,13 +60,17 @@ class Process:
         self._store = store
         self._observer = observer
         self._clock = clock
-        self._wall_ms = wall_ms
         self._peers = peers
         self._prefix = secrets.token_hex(8)
         self._tokens = itertools.count(1)
         self._used_at = float("-inf")
-        self._stand_in: Machine | None = None
-        self._store_ahead_ms: int | None = None
+        self._stand_in = StandIn(
+            name=name,
+            policy=policy,
+            observer=observer,
+            clock=clock,
+            wall_ms=wall_ms,
+        )
         self._unreported: deque[Transition] = deque()
         self._peers_with_news: deque[Process] = deque()
         self._reporting = threading.Lock()
@@ -79,7 +78,7 @@ class Process:
     @property
     def store_up(self) -> bool:
         """Whether the last question was answered by the store itself."""
-        return self._stand_in is None
+        return not self._stand_in.is_asked
 
     def new_token(self) -> str:
         """Return a name for a probe that no other process uses."""
@@ -114,7 +113,7 @@ class Process:
         try:
             reply = self._ask_store(command, asked_at)
         except StoreUnavailableError:
-            reply = self._ask_stand_in(command)
+            reply = self._stand_in.ask(command, view=self.answer.view)
         self._learn(reply, asked_at)
         return reply
 
@@ -157,7 +156,7 @@ class Process:
             reply = self._decide_with_peers(command, asked_at)
         else:
             reply = self._decide(command)
-        self._leave_stand_in()
+        self._stand_in.leave()
         return self._restored(reply, command, asked_at) if reply.created else reply
 
     def _decide(self, command: Command) -> Reply:
@@ -169,7 +168,7 @@ class Process:
     def _tell(self, command: Command) -> Transition | None:
         asked_at = self._clock()
         reply = self._decide(command)
-        self._leave_stand_in()
+        self._stand_in.leave()
         self._learn(reply, asked_at)
         return reply.transition
 
@@ -239,48 +238,6 @@ class Process:
         again = command.op if command.op is Op.ACQUIRE else Op.VIEW
         return self._decide(Command(op=again, token=command.token))
 
-    def _ask_stand_in(self, command: Command) -> Reply:
-        if self._stand_in is None:
-            self._stand_in = stand_in_for(
-                breaker=self._name,
-                policy=self._policy,
-                view=self.answer.view,
-                now_ms=self._store_now_ms(),
-            )
-            self._observer.store_up(up=False)
-            logger.warning("breaker.store_lost", extra={"breaker": self._name})
-        reply = decide(
-            self._stand_in,
-            command=command,
-            policy=self._policy,
-            now_ms=self._store_now_ms(),
-        )
-        if reply.transition is not None:
-            logger.warning(
-                "breaker.local_transition",
-                extra={
-                    "breaker": self._name,
-                    "old": str(reply.transition.old_state),
-                    "new": str(reply.transition.new_state),
-                    "cause": reply.transition.cause,
-                },
-            )
-        return reply
-
-    def _leave_stand_in(self) -> None:
-        if self._stand_in is not None:
-            self._stand_in = None
-            logger.info("breaker.store_back", extra={"breaker": self._name})
-        self._observer.store_up(up=True)
-
-    def _store_now_ms(self) -> int:
-        if self._store_ahead_ms is None:
-            self._store_ahead_ms = self._wall_ms() - self._clock_ms()
-        return self._clock_ms() + self._store_ahead_ms
-
-    def _clock_ms(self) -> int:
-        return int(self._clock() * 1000)
-
     def _learn(self, reply: Reply, asked_at: float) -> None:
         old, view = self.answer.view, reply.view
         self.answer = answer_from(
@@ -299,7 +256,7 @@ class Process:
         self.counts.flush()
 
     def _learn_from_store(self, reply: Reply) -> None:
-        self._store_ahead_ms = reply.view.now_ms - self._clock_ms()
+        self._stand_in.set_clock(reply.view.now_ms)
         if reply.lost:
             self._observer.probes_lost(name=self._name, count=reply.lost)
         if reply.transition is not None:

@@ -289,15 +289,19 @@ MUTATIONS = (
     _of(
         "r1",
         "the store's error reaches the caller",
-        (PROCESS, "reply = self._ask_stand_in(command)", "raise"),
+        (
+            PROCESS,
+            "reply = self._stand_in.ask(command, view=self.answer.view)",
+            "raise",
+        ),
     ),
     _of(
         "r2",
         "the stand-in hears of no failure",
         (
             PROCESS,
-            "reply = self._ask_stand_in(command)",
-            "reply = self._ask_stand_in(Command(op=command.op, token=command.token))",
+            "self._stand_in.ask(command,",
+            "self._stand_in.ask(Command(op=command.op, token=command.token),",
         ),
     ),
     _of(
