@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from biometrics.alerts.judging import Gathered
+from biometrics.alerts.said import Gathered
 from biometrics.models import BiometricEvent
 from biometrics.models.events import EventStatus
 from biometrics.normalise.revisions import Judged, Ruling

@@ -11,7 +11,8 @@ from datetime import datetime
 from django.conf import settings
 
 from biometrics.alerts.configured import configured_ruleset
-from biometrics.alerts.evaluate import Said, evaluate
+from biometrics.alerts.evaluate import evaluate
+from biometrics.alerts.said import Said
 from biometrics.announcing import Announcer
 from biometrics.connections import changes, grants, people
 from biometrics.gathering import gather, is_piece

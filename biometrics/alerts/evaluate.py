@@ -17,13 +17,12 @@ from biometrics import metrics
 from biometrics.alerts import alert_rows, night_rows
 from biometrics.alerts.assessment import Assessed, assess
 from biometrics.alerts.emission import PAGING, AlertEvent, emit
-from biometrics.alerts.judging import Nights, Said
+from biometrics.alerts.judging import Nights
 from biometrics.alerts.night_rows import Family, FamilyKey
 from biometrics.alerts.rules import Verdict
 from biometrics.alerts.ruleset import RANK, Ruleset, Severity
+from biometrics.alerts.said import Said
 from biometrics.models import HrvAlert
-
-__all__ = ["Evaluation", "Said", "Told", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from biometrics.alerts import night_rows
@@ -12,62 +12,17 @@ from biometrics.alerts.emission import affected_nights
 from biometrics.alerts.night_rows import Family, FamilyKey, NightRow
 from biometrics.alerts.nights import (
     Night,
-    clean_night,
     compare,
     is_future,
     primary_series,
 )
 from biometrics.alerts.rules import Verdict, judge_many
 from biometrics.alerts.ruleset import Kind, Ruleset
-from biometrics.catalogue import Metric
+from biometrics.alerts.said import Gathered, Said
 from biometrics.models import HrvTuning
-from biometrics.vendors.night_pieces import GatheredNight
-from biometrics.vendors.records import NightSignals, Record
-from biometrics.vendors.times import in_offset
+from biometrics.vendors.records import NightSignals
 
 _KINDS: tuple[Kind, ...] = ("RMSSD", "SDNN")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
-    """What the pieces of a night, old and new, say together.
-
-    `found` holds it by series: any other that was gathered before is no more.
-    `record_id` names the night's row, `stamp` is that of the latest piece. Where none of
-    its sleeps is new, the night is news only if it changed.
-    """
-
-    night: date
-    record_id: str
-    stamp: datetime
-    found: tuple[GatheredNight, ...]
-    by_sleep: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A new event that stands, as far as judging is concerned.
-
-    `replaces` is the stored event that it supersedes. `is_backfill` marks what was
-    fetched from the past: it never pages. The event of a vendor that tells nights in
-    pieces (`is_piece`) says nothing of a night by itself: it speaks for `gathered`.
-    """
-
-    event_id: UUID
-    replaces: UUID | None
-    subject: UUID
-    vendor: str
-    record: Record
-    received_at: datetime
-    is_backfill: bool = False
-    traceparent: str = ""
-    is_piece: bool = False
-    gathered: tuple[Gathered, ...] = ()
-
-    def today(self, now: datetime) -> date:
-        """Return the date where the person is, UTC's where that is not known."""
-        local = in_offset(now, self.record.zone_offset)
-        return now.astimezone(UTC).date() if local is None else local.local_date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +90,7 @@ class Nights:
             zone_offset=one.record.zone_offset,
             now=self._now,
         ):
-            incoming = _cleaned(night, one, ruleset=self._ruleset)
+            incoming = one.cleaned(night, ruleset=self._ruleset)
             self._put(night, incoming, one=one)
 
     def judge(self) -> None:
@@ -244,7 +199,7 @@ class Nights:
                 zone_offset=night.zone_offset,
                 now=self._now,
             ):
-                incoming = _made(night, gathered, ruleset=self._ruleset)
+                incoming = gathered.cleaned(night, ruleset=self._ruleset)
                 self._put(
                     night.signals, incoming, one=one, is_repeated=gathered.by_sleep
                 )
@@ -305,47 +260,3 @@ def offset_of(tuning: HrvTuning | None, *, ruleset: Ruleset) -> float:
     if tuning is None:
         return 0.0
     return min(tuning.threshold_offset, ruleset.maximum_offset)
-
-
-def _cleaned(signals: NightSignals, one: Said, *, ruleset: Ruleset) -> Night:
-    return clean_night(
-        night=signals.night,
-        kind=signals.kind,
-        ruleset=ruleset,
-        value_ms=signals.value_ms,
-        rhr_bpm=signals.rhr_bpm,
-        rr_brpm=signals.rr_brpm,
-        temp_c=signals.temp_c,
-        sleep_s=_sleep_s(one.record),
-        record_id=one.record.record_id,
-        updated_at=one.record.stamp,
-        received_at=one.received_at,
-    )
-
-
-def _made(night: GatheredNight, gathered: Gathered, *, ruleset: Ruleset) -> Night:
-    signals = night.signals
-    return clean_night(
-        night=signals.night,
-        kind=signals.kind,
-        ruleset=ruleset,
-        value_ms=signals.value_ms,
-        rhr_bpm=signals.rhr_bpm,
-        rr_brpm=signals.rr_brpm,
-        temp_c=signals.temp_c,
-        sleep_s=night.sleep_s,
-        record_id=gathered.record_id,
-        updated_at=gathered.stamp,
-    )
-
-
-def _sleep_s(record: Record) -> float | None:
-    """Return how long the person slept, as far as the record tells."""
-    said = {r.metric: r.value for r in record.readings if r.context is None}
-    asleep = said.get(Metric.SLEEP_DURATION)
-    if asleep is not None or record.record_type != "sleep":
-        return asleep
-    if record.start is None or record.end is None:
-        return None
-    span = record.end - record.start
-    return span.total_seconds() if span > timedelta(0) else None
