@@ -12,31 +12,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import aiohttp
 from django.conf import settings
-from django.utils import timezone
 
 from biometrics import alarms
 from biometrics.connections import subscribed
-from biometrics.connections.exchange import ask
-from biometrics.connections.guard import Guard
-from biometrics.errors import (
-    BiometricsError,
-    ConfigurationError,
-    VendorRefusedError,
-    VendorUnavailableError,
-)
+from biometrics.connections.application import Application
+from biometrics.errors import BiometricsError, VendorUnavailableError
 from biometrics.secret_use import fingerprint
 from biometrics.vendors.base import VendorAdapter
 from biometrics.vendors.registry import all_adapters
-from biometrics.vendors.subscriptions import Call, Subscribing, Subscription, Topic
+from biometrics.vendors.subscriptions import Subscription, Topic
 
 # How long before its end a subscription is renewed.
 RENEW_AHEAD = timedelta(days=30)
 # A look at one vendor, within the tasks' soft time limit. A call holds a handshake.
 SYNC_SECONDS = 45.0
-_TIMEOUT = aiohttp.ClientTimeout(total=15.0)
-_MAX_ANSWER = 4 * 1024 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +67,7 @@ def listing(adapter: VendorAdapter) -> list[Subscription]:
     """Return what the vendor lists; raises BiometricsError."""
 
     async def ask() -> list[Subscription]:
-        async with _Application(adapter) as application:
+        async with Application(adapter) as application:
             return await application.listed()
 
     return asyncio.run(ask())
@@ -92,7 +82,7 @@ def sync(
     seconds, with what could not be done as a problem. Raises BiometricsError when the
     vendor cannot be asked at all.
     """
-    application = _Application(adapter)
+    application = Application(adapter)
     topics, token = subscribed.wanted(adapter), fingerprint(application.token)
     holding = subscribed.holding(adapter, token=token)
     outcome = asyncio.run(
@@ -130,7 +120,7 @@ def sync_or_alarm(
 
 
 async def _sync(
-    application: _Application,
+    application: Application,
     topics: Sequence[Topic],
     *,
     holding: Collection[str],
@@ -161,7 +151,7 @@ async def _sync(
 
 
 async def _align(
-    application: _Application,
+    application: Application,
     outcome: Outcome,
     topics: Sequence[Topic],
     *,
@@ -195,7 +185,7 @@ def _end_of(outcome: Outcome, topic: Topic) -> float:
 
 
 async def _attempt(
-    application: _Application, outcome: Outcome, topic: Topic, *, now: datetime
+    application: Application, outcome: Outcome, topic: Topic, *, now: datetime
 ) -> None:
     """See to one topic; what was there stays counted when a call for it fails."""
     spec, name = application.spec, subscribed.name_of(topic)
@@ -227,7 +217,7 @@ def _is_over(one: Subscription, *, now: datetime) -> bool:
 
 
 async def _end(
-    application: _Application,
+    application: Application,
     outcome: Outcome,
     rows: list[Subscription],
     *,
@@ -242,71 +232,3 @@ async def _end(
             # A vendor may list what has ended, and not let it be deleted.
             if not _is_over(one, now=now):
                 outcome.problems.append(f"{name}: {error}")
-
-
-class _Application:
-    """Calls of the application itself, over one session."""
-
-    def __init__(self, adapter: VendorAdapter) -> None:
-        if adapter.subscriptions is None or adapter.api is None:
-            message = f"{adapter.slug} has no subscriptions."
-            raise ConfigurationError(message)
-        known = settings.AUREN_VENDORS.get(adapter.slug, {})
-        for name in ("client_id", "client_secret", "verification_token"):
-            if not known.get(name):
-                message = f"Set AUREN_{adapter.slug.upper()}_{name.upper()}."
-                raise ConfigurationError(message)
-        self.spec: Subscribing = adapter.subscriptions
-        self.callback = f"{settings.PUBLIC_URL}/webhooks/{adapter.slug}"
-        self.token: str = known["verification_token"]
-        clock = timezone.now  # noqa: TID251 - holds end by the wall clock
-        self._guard = Guard(slug=adapter.slug, spec=adapter.api, now=clock)
-        self._base: str = known.get("api_base") or adapter.api.base
-        self._headers = dict(
-            self.spec.headers(
-                client_id=known["client_id"], client_secret=known["client_secret"]
-            )
-        )
-
-    async def __aenter__(self) -> _Application:
-        self._http = aiohttp.ClientSession(timeout=_TIMEOUT, headers=self._headers)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.close()
-
-    def choose(
-        self, rows: list[Subscription]
-    ) -> tuple[Subscription | None, list[Subscription]]:
-        """Return the one to keep, ours before others' and the longest-lived, and the rest."""
-        ranked = sorted(
-            rows,
-            key=lambda one: (
-                one.callback_url == self.callback,
-                one.expires_at.timestamp() if one.expires_at else 0.0,
-            ),
-            reverse=True,
-        )
-        return (ranked[0] if ranked else None), ranked[1:]
-
-    async def listed(self) -> list[Subscription]:
-        return list(self.spec.read_list(await self.call(self.spec.listing())))
-
-    async def one(self, call: Call) -> Subscription:
-        return self.spec.read_one(await self.call(call))
-
-    async def call(self, call: Call) -> bytes:
-        """Return the body of a 2xx answer; raises VendorUnavailableError."""
-        payload = dict(call.payload) if call.payload is not None else None
-        try:
-            return await ask(
-                self._http,
-                call.method,
-                self._base + call.path,
-                guard=self._guard,
-                payload=payload,
-                limit=_MAX_ANSWER,
-            )
-        except VendorRefusedError as error:
-            message = f"The vendor answered {call.method} with {error.status}."
-            raise VendorUnavailableError(message) from None

@@ -26,6 +26,7 @@ from auren.devstack.fakes.oura_subscriptions import Subscription
 from auren.devstack.fakes.world import World
 from biometrics import tasks
 from biometrics.connections import subscriptions
+from biometrics.connections.application import Application
 from biometrics.models import StaffAlarm, VendorSubscription
 from biometrics.vendors.registry import get_adapter
 from tests.connections.vendors import running_fakes
@@ -109,7 +110,7 @@ def test_doubles_and_what_nobody_wants_are_ended(vendor: World) -> None:
     assert spec is not None
 
     async def subscribe_more() -> set[str]:
-        async with subscriptions._Application(OURA) as application:
+        async with Application(OURA) as application:
             mine = {"callback_url": application.callback, "token": application.token}
             made = [await application.one(spec.creating(topic, **mine)) for _ in "12"]
             meal = await application.one(spec.creating(("update", "meal"), **mine))
@@ -373,7 +374,7 @@ def test_of_a_vendor_that_is_used_no_more_nothing_is_alarmed(
 
 
 def test_the_longest_lived_of_ours_is_kept(vendor: World, settings: Settings) -> None:
-    application = subscriptions._Application(OURA)
+    application = Application(OURA)
     made = [
         OURA.subscriptions.read_one(json.dumps(one.shown()).encode())  # type: ignore[union-attr]
         for one in (
