@@ -13,7 +13,6 @@ from typing import Any
 
 from django.urls import URLPattern, path
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import patched_settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
@@ -23,25 +22,21 @@ from drf_spectacular.utils import (
     inline_serializer,
 )
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from auren.reference.openapi_parts import (
+    Admitted,
+    Readiness,
+    Refusal,
+    TokenPair,
+    html,
+    refused,
+    view,
+)
 from biometrics import ingest
 from biometrics.vendors.base import TokenRoutes, VendorAdapter
 from biometrics.vendors.registry import all_adapters
 
 VERSION = "1.0.0"
-_REFUSALS = {
-    400: "Not the expected format. A proven sender's bytes are kept.",
-    401: "The sender is not proven; nothing is stored.",
-    403: "A genuine token that speaks for another person.",
-    404: "Nobody is connected under this user id.",
-    413: "The body is larger than this address takes.",
-    503: "Not now: busy, the body did not arrive in time, the database is away, or no "
-    "secret is set. Send it again after the seconds of `Retry-After`; nothing was "
-    "acknowledged.",
-}
 _SETTINGS = {
     "TITLE": "AUREN biometric bridge",
     "DESCRIPTION": "What senders of webhooks, apps on phones, people who connect an "
@@ -57,49 +52,6 @@ _SETTINGS = {
         }
     },
 }
-
-
-class Refusal(serializers.Serializer[Any]):
-    """What every refusal says: a code for programs, and what to do."""
-
-    error = serializers.CharField()
-    detail = serializers.CharField()
-
-
-class Admitted(serializers.Serializer[Any]):
-    """A delivery that is on disk; a vendor's senders may get further keys."""
-
-    status = serializers.ChoiceField(choices=["accepted", "duplicate", "ignored"])
-    id = serializers.UUIDField()
-
-
-class TokenPair(serializers.Serializer[Any]):
-    """Tokens of an app; the refresh token works once."""
-
-    access_token = serializers.CharField()
-    token_type = serializers.ChoiceField(choices=["bearer"])
-    refresh_token = serializers.CharField()
-    expires_in = serializers.IntegerField()
-
-
-class Readiness(serializers.Serializer[Any]):
-    """Whether deliveries can be accepted, and what ails."""
-
-    status = serializers.ChoiceField(
-        choices=["ready", "degraded", "unready", "stopping"]
-    )
-    reasons = serializers.ListField(child=serializers.CharField())
-    held = serializers.DictField(
-        child=serializers.ChoiceField(choices=["forced_open", "disabled", "observe"]),
-        help_text="Circuits that staff took out of their automatic mode, by name.",
-    )
-
-
-class _Described(APIView):
-    # No docstring: it would become the description of each address.
-    schema = AutoSchema()
-    authentication_classes = ()
-    permission_classes = ()
 
 
 def page() -> str:
@@ -140,35 +92,12 @@ def _patterns() -> list[URLPattern]:
     return found
 
 
-def _refused(*statuses: int) -> dict[int, OpenApiResponse]:
-    return {
-        status: OpenApiResponse(Refusal, description=_REFUSALS[status])
-        for status in statuses
-    }
-
-
-def _view(**methods: Any) -> Any:
-    """Return a view whose handlers carry these descriptions."""
-
-    def handler() -> Any:
-        # One for each method: a description is attached to the function.
-        def handle(_self: APIView, _request: Request, **_: Any) -> Response:
-            raise NotImplementedError
-
-        # Where extend_schema looks for what it builds upon.
-        handle.kwargs = {"schema": AutoSchema}  # type: ignore[attr-defined]
-        return handle
-
-    handlers = {name: described(handler()) for name, described in methods.items()}
-    return type("Described", (_Described,), handlers).as_view()  # type: ignore[attr-defined]
-
-
 def _webhook(adapter: VendorAdapter, *, name: str) -> Any:
     answers = {
         200: OpenApiResponse(Admitted, description="On disk, or `ignored` for good."),
         adapter.accepted_status: OpenApiResponse(Admitted, description="On disk."),
-        **_refused(400, 401, 413, 503),
-        **(_refused(403) if adapter.personal_tokens else {}),
+        **refused(400, 401, 413, 503),
+        **(refused(403) if adapter.personal_tokens else {}),
     }
     limit = ingest.body_cap(adapter) // 2**20
     methods = {
@@ -186,7 +115,7 @@ def _webhook(adapter: VendorAdapter, *, name: str) -> Any:
     }
     if type(adapter).handshake is not VendorAdapter.handshake:
         methods["get"] = _handshake(adapter)
-    return _view(**methods)
+    return view(**methods)
 
 
 def _proofs(adapter: VendorAdapter) -> list[OpenApiParameter]:
@@ -227,7 +156,7 @@ def _handshake(adapter: VendorAdapter) -> Any:
                 ),
                 description="The challenge, given back.",
             ),
-            **_refused(400, 401, 503),
+            **refused(400, 401, 503),
         },
         auth=[],
     )
@@ -243,7 +172,7 @@ def _tokens(slug: str, routes: TokenRoutes) -> list[URLPattern]:
         (routes.refresh, "refresh", "Give a new pair.", renewal, {200: pair}),
         (routes.revoke, "revoke", "End a session.", renewal, {204: ended}),
     )
-    refused = {
+    statuses = {
         "issue": (400, 401, 404, 413, 503),
         "refresh": (400, 401, 413, 503),
         "revoke": (400, 413, 503),
@@ -251,13 +180,13 @@ def _tokens(slug: str, routes: TokenRoutes) -> list[URLPattern]:
     return [
         path(
             route,
-            _view(
+            view(
                 post=extend_schema(
                     operation_id=f"{verb}_{slug}_tokens",
                     tags=["tokens"],
                     summary=summary,
                     request={"application/json": _texts(fields)},
-                    responses={**answer, **_refused(*refused[verb])},
+                    responses={**answer, **refused(*statuses[verb])},
                     auth=[],
                 )
             ),
@@ -274,22 +203,18 @@ def _texts(fields: Mapping[str, bool]) -> dict[str, Any]:
     }
 
 
-def _html(text: str) -> OpenApiResponse:
-    return OpenApiResponse(OpenApiTypes.STR, description=text)
-
-
 def _page(name: str, summary: str) -> Any:
     kind = "text/html"
-    return _view(
+    return view(
         get=extend_schema(
             operation_id=name,
             tags=["connecting"],
             summary=summary,
             responses={
-                (200, kind): _html("A page for the person."),
-                (400, kind): _html("The link or the answer is wrong, old or used."),
-                (409, kind): _html("The account is somebody else's."),
-                (503, kind): _html("Not available at the moment."),
+                (200, kind): html("A page for the person."),
+                (400, kind): html("The link or the answer is wrong, old or used."),
+                (409, kind): html("The account is somebody else's."),
+                (503, kind): html("Not available at the moment."),
             },
             auth=[],
         )
@@ -298,15 +223,15 @@ def _page(name: str, summary: str) -> Any:
 
 def _departure() -> Any:
     kind = "text/html"
-    return _view(
+    return view(
         get=extend_schema(
             operation_id="connect_start",
             tags=["connecting"],
             summary="Send the browser to the vendor.",
             responses={
                 302: OpenApiResponse(description="To the vendor's consent page."),
-                (400, kind): _html("The link is wrong, old or used."),
-                (503, kind): _html("Not available at the moment."),
+                (400, kind): html("The link is wrong, old or used."),
+                (503, kind): html("Not available at the moment."),
             },
             auth=[],
         )
@@ -321,7 +246,7 @@ def _health() -> Any:
             "service": serializers.CharField(),
         },
     )
-    return _view(
+    return view(
         get=extend_schema(
             operation_id="health",
             tags=["probes"],
@@ -333,7 +258,7 @@ def _health() -> Any:
 
 
 def _ready() -> Any:
-    return _view(
+    return view(
         get=extend_schema(
             operation_id="ready",
             tags=["probes"],
@@ -350,7 +275,7 @@ def _ready() -> Any:
 
 
 def _metrics() -> Any:
-    return _view(
+    return view(
         get=extend_schema(
             operation_id="metrics",
             tags=["probes"],
