@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, cast
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -14,6 +14,8 @@ from biometrics.items import Item
 from biometrics.messages import NewMessage
 from biometrics.normalise.revisions import Judged, Ruling
 from biometrics.publishing.envelope import (
+    AlertChange,
+    AlertKind,
     alert_message,
     change_id,
     connection_message,
@@ -98,17 +100,12 @@ class Announcer:
 
     def _alert(self, told: Told) -> NewMessage:
         event = told.event
-        kind = cast(
-            Literal["raised", "upgraded", "downgraded", "retracted", "resolved"],
-            event.kind.lower(),
-        )
-        return alert_message(
-            kind=kind,
+        change = AlertChange(
+            kind=cast(AlertKind, event.kind.lower()),
             alert_id=event.alert_id,
             revision=event.revision,
             subject=told.cause.subject,
             vendor=told.cause.vendor,
-            topic=self._alert_topic,
             night=event.night,
             severity=event.severity,
             priority=event.priority,
@@ -118,6 +115,7 @@ class Announcer:
             time=self._now,
             traceparent=told.cause.traceparent,
         )
+        return alert_message(change, topic=self._alert_topic)
 
     def _value(
         self, ruling: Ruling, parts: Sequence[NewMessage]

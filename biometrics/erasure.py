@@ -68,19 +68,8 @@ def erase_subject(
             events=_delete_history(subject_id),
             messages=withdrawn + _delete_messages(subject_id),
         )
-        ErasedAccount.objects.bulk_create(
-            [
-                ErasedAccount(
-                    digest=account_digest((row.vendor, row.account_id)), erased_at=now
-                )
-                for row in connections
-            ],
-            ignore_conflicts=True,
-        )
-        for connection in connections:
-            StaffAlarm.objects.filter(
-                Q(key=str(connection.id)) | Q(key__startswith=f"{connection.id}/")
-            ).delete()
+        _keep_digests(connections, now=now)
+        _delete_alarms(connections)
         _delete_connections(connections)
         Subject.objects.filter(id=subject_id).delete()
         shards = outbox.append(
@@ -153,6 +142,26 @@ def _blank_deliveries(ids: Sequence[int]) -> int:
         error="",
         next_attempt_at=None,
     )
+
+
+def _keep_digests(connections: Sequence[VendorConnection], *, now: datetime) -> None:
+    """Keep what an account is known by, so that nothing creates the person again."""
+    ErasedAccount.objects.bulk_create(
+        [
+            ErasedAccount(
+                digest=account_digest((row.vendor, row.account_id)), erased_at=now
+            )
+            for row in connections
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _delete_alarms(connections: Sequence[VendorConnection]) -> None:
+    for connection in connections:
+        StaffAlarm.objects.filter(
+            Q(key=str(connection.id)) | Q(key__startswith=f"{connection.id}/")
+        ).delete()
 
 
 def _delete_connections(connections: Sequence[VendorConnection]) -> None:

@@ -39,37 +39,9 @@ def gather(judged: Judged) -> dict[UUID, tuple[Gathered, ...]]:
     That is the sleep itself when it is new, else the last new piece. Reads what is
     stored of the people's nights; call it with their subjects locked.
     """
-    told = [
-        (ruling, pieces)
-        for ruling in judged.new
-        if ruling.stands
-        and (pieces := ruling.claim.adapter.night_pieces) is not None
-        and _is_relevant(ruling.claim.statement.record, pieces)
-    ]
-    if not told:
-        return {}
     superseded = set(judged.superseded)
-    former, replaced = _days_of(superseded), judged.replaced
-    hands: dict[tuple[int, UUID], _Hand] = {}
-    for ruling, pieces in told:
-        connection = ruling.claim.connection
-        hand = hands.setdefault(
-            (connection.id, connection.subject_id), _Hand(pieces=pieces)
-        )
-        before = replaced.get(ruling.claim.key)
-        days = {
-            ruling.claim.statement.record.local_date,
-            None if before is None else former.get(before),
-        }
-        hand.new.append(
-            _Piece(
-                event_id=ruling.event_id,
-                record=ruling.claim.statement.record,
-                days=frozenset(day for day in days if day is not None),
-            )
-        )
     found: dict[UUID, list[Gathered]] = {}
-    for (connection_id, subject_id), hand in hands.items():
+    for (connection_id, subject_id), hand in _hands(judged).items():
         stored, forgotten = _stored(
             hand.nights_touched(),
             connection_id=connection_id,
@@ -148,6 +120,39 @@ class _Hand:
                         by_sleep=bool(sleeps),
                     ),
                 )
+
+
+def _hands(judged: Judged) -> dict[tuple[int, UUID], _Hand]:
+    """Return the new pieces, by the connection and the person that they are of."""
+    told = [
+        (ruling, pieces)
+        for ruling in judged.new
+        if ruling.stands
+        and (pieces := ruling.claim.adapter.night_pieces) is not None
+        and _is_relevant(ruling.claim.statement.record, pieces)
+    ]
+    if not told:
+        return {}
+    former, replaced = _days_of(set(judged.superseded)), judged.replaced
+    hands: dict[tuple[int, UUID], _Hand] = {}
+    for ruling, pieces in told:
+        connection = ruling.claim.connection
+        hand = hands.setdefault(
+            (connection.id, connection.subject_id), _Hand(pieces=pieces)
+        )
+        before = replaced.get(ruling.claim.key)
+        days = {
+            ruling.claim.statement.record.local_date,
+            None if before is None else former.get(before),
+        }
+        hand.new.append(
+            _Piece(
+                event_id=ruling.event_id,
+                record=ruling.claim.statement.record,
+                days=frozenset(day for day in days if day is not None),
+            )
+        )
+    return hands
 
 
 def _is_relevant(record: Record, pieces: NightPieces) -> bool:

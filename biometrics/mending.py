@@ -30,6 +30,7 @@ from biometrics.normalise.content import Statement
 from biometrics.outbox import OutboxError
 from biometrics.publishing import conformity, topics
 from biometrics.publishing.envelope import (
+    AlertChange,
     AlertKind,
     ConnectionKind,
     alert_message,
@@ -137,13 +138,12 @@ def _of_alert(head: OutboxMessage, alert: HrvAlert) -> NewMessage:
         )
         raise OutboxError(message)
     evidence = dict(alert.evidence)
-    return alert_message(
+    change = AlertChange(
         kind=cast(AlertKind, head.event_type.rpartition(".")[2]),
         alert_id=alert.id,
         revision=alert.revision,
         subject=head.subject,
         vendor=headers["source"],
-        topic=settings.KAFKA_ALERT_TOPIC,
         night=alert.night,
         severity=cast(Severity, alert.severity),
         priority=_priority(head),
@@ -153,6 +153,7 @@ def _of_alert(head: OutboxMessage, alert: HrvAlert) -> NewMessage:
         time=datetime.fromisoformat(headers["ce_time"]),
         traceparent=headers.get("traceparent", ""),
     )
+    return alert_message(change, topic=settings.KAFKA_ALERT_TOPIC)
 
 
 def _of_connection(head: OutboxMessage) -> NewMessage:

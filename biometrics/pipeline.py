@@ -271,15 +271,7 @@ class _Run:
             if message.priority == "HIGH"
         } & self.publish_shards
         for item in items:
-            end = ends[item.delivery.id].status
-            metrics.DELIVERIES_FINISHED.labels(item.delivery.vendor, end).inc()
-            tracing.record(
-                "process",
-                since=self.since,
-                traceparent=item.delivery.traceparent,
-                vendor=item.delivery.vendor,
-                outcome=end,
-            )
+            self._note_end(item.delivery, ends[item.delivery.id].status)
         # The account may have been connected between our look and our commit.
         registry.release_linked(
             accounts=[
@@ -287,4 +279,14 @@ class _Run:
                 for item in items
                 if ends[item.delivery.id].status == DeliveryStatus.UNLINKED
             ]
+        )
+
+    def _note_end(self, delivery: WebhookDelivery, end: DeliveryStatus) -> None:
+        metrics.DELIVERIES_FINISHED.labels(delivery.vendor, end).inc()
+        tracing.record(
+            "process",
+            since=self.since,
+            traceparent=delivery.traceparent,
+            vendor=delivery.vendor,
+            outcome=end,
         )

@@ -13,57 +13,64 @@ Item = dict[str, Any]
 
 def navigation(request: HttpRequest) -> list[Item]:
     """Return Unfold's navigation for this person."""
-    return [
-        _group(
-            "Watch",
-            _item("Dashboard", "dashboard", "admin:index"),
-            _list("Alerts", "ecg_heart", "hrvalert", query="?status__exact=open"),
-            _list("Deliveries", "inbox", "webhookdelivery")
-            | {"active": _on_deliveries},
-            _list("People", "group", "subject"),
-            _list("Events", "event_note", "biometricevent"),
-            _list("Readings", "monitor_heart", "reading"),
-            _list("HRV nights", "bedtime", "hrvnight"),
+    return [_watch(), _act(), _prove()]
+
+
+def _watch() -> Item:
+    return _group(
+        "Watch",
+        _item("Dashboard", "dashboard", "admin:index"),
+        _list("Alerts", "ecg_heart", "hrvalert", query="?status__exact=open"),
+        _list("Deliveries", "inbox", "webhookdelivery") | {"active": _on_deliveries},
+        _list("People", "group", "subject"),
+        _list("Events", "event_note", "biometricevent"),
+        _list("Readings", "monitor_heart", "reading"),
+        _list("HRV nights", "bedtime", "hrvnight"),
+    )
+
+
+def _act() -> Item:
+    return _group(
+        "Act",
+        _item(
+            "Alarms",
+            "notification_important",
+            "admin:biometrics_staffalarm_changelist",
+            query="?state=open",
+            permission=_may_view("biometrics", "staffalarm"),
         ),
-        _group(
-            "Act",
-            _item(
-                "Alarms",
-                "notification_important",
-                "admin:biometrics_staffalarm_changelist",
-                query="?state=open",
-                permission=_may_view("biometrics", "staffalarm"),
-            ),
-            _item(
-                "Parked work",
-                "pause_circle",
-                "admin:biometrics_parked",
-                permission=_may_see_parked,
-            )
-            | {"active": _on_parked},
-            _list("Replay", "replay", "replayrun"),
-            _list("Breakers", "electrical_services", "breakermode", app="resilience"),
-            _list("Connections", "link", "vendorconnection"),
-            _list("Vendor subscriptions", "webhook", "vendorsubscription"),
-            _list("Subscriptions", "notifications", "alertsubscription"),
+        _item(
+            "Parked work",
+            "pause_circle",
+            "admin:biometrics_parked",
+            permission=_may_see_parked,
+        )
+        | {"active": _on_parked},
+        _list("Replay", "replay", "replayrun"),
+        _list("Breakers", "electrical_services", "breakermode", app="resilience"),
+        _list("Connections", "link", "vendorconnection"),
+        _list("Vendor subscriptions", "webhook", "vendorsubscription"),
+        _list("Subscriptions", "notifications", "alertsubscription"),
+    )
+
+
+def _prove() -> Item:
+    return _group(
+        "Prove",
+        _item(
+            "Ledger",
+            "balance",
+            "admin:biometrics_ledger",
+            permission=_may_view("biometrics", "webhookdelivery"),
         ),
-        _group(
-            "Prove",
-            _item(
-                "Ledger",
-                "balance",
-                "admin:biometrics_ledger",
-                permission=_may_view("biometrics", "webhookdelivery"),
-            ),
-            _list("Messages", "outbox", "outboxmessage"),
-            _list("Batches", "deployed_code", "publishbatch"),
-            _list("Leases", "key", "shardlease"),
-            _list("Signing secrets", "vpn_key", "secretuse"),
-            _list("Audit", "history", "auditentry"),
-            _list("Staff", "badge", "user", app="auth"),
-            _list("Roles", "shield_person", "group", app="auth"),
-        ),
-    ]
+        _list("Messages", "outbox", "outboxmessage"),
+        _list("Batches", "deployed_code", "publishbatch"),
+        _list("Leases", "key", "shardlease"),
+        _list("Signing secrets", "vpn_key", "secretuse"),
+        _list("Audit", "history", "auditentry"),
+        _list("Staff", "badge", "user", app="auth"),
+        _list("Roles", "shield_person", "group", app="auth"),
+    )
 
 
 def _group(title: str, *items: Item) -> Item:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.core.cache import cache
 from django.db.models import Count, F, Q, Sum
@@ -56,11 +56,25 @@ def keep(*, now: datetime) -> Rates:
 def counted(*, now: datetime) -> Rates:
     """Count nights and alerts of the last 30 dates by indexed queries."""
     since = now.date() - timedelta(days=NIGHTS - 1)
-    valued = HrvNight.objects.filter(
-        is_main=True, value_ms__isnull=False, night__gte=since
+    nights, alerts = _nights(since), _alerts(since)
+    user_nights = nights["user_nights"]
+    return Rates(
+        user_nights=user_nights,
+        people=nights["people"],
+        per_30_user_nights={
+            severity: _per(alerts[f"all_{severity}"] * NIGHTS, user_nights) or 0.0
+            for severity in _SEVERITIES
+        },
+        low_share=_per(nights["all_low"], nights["all_judged"]),
+        often_share=_per(alerts["often"], nights["people"]),
     )
-    nights = (
-        valued.values("subject")
+
+
+def _nights(since: date) -> dict[str, int]:
+    """Count the nights with a value, the judged and the low ones, and their people."""
+    return (
+        HrvNight.objects.filter(is_main=True, value_ms__isnull=False, night__gte=since)
+        .values("subject")
         # Somebody with a ring and a watch has one night, not two.
         .annotate(
             nights=Count("night", distinct=True),
@@ -74,7 +88,11 @@ def counted(*, now: datetime) -> Rates:
             people=Count("subject"),
         )
     )
-    alerts = (
+
+
+def _alerts(since: date) -> dict[str, int]:
+    """Count the alerts by severity, and the people whom they disturb too often."""
+    return (
         HrvAlert.objects.filter(night__gte=since)
         .values("subject")
         .annotate(
@@ -90,17 +108,6 @@ def counted(*, now: datetime) -> Rates:
                 for severity in _SEVERITIES
             },
         )
-    )
-    user_nights = nights["user_nights"]
-    return Rates(
-        user_nights=user_nights,
-        people=nights["people"],
-        per_30_user_nights={
-            severity: _per(alerts[f"all_{severity}"] * NIGHTS, user_nights) or 0.0
-            for severity in _SEVERITIES
-        },
-        low_share=_per(nights["all_low"], nights["all_judged"]),
-        often_share=_per(alerts["often"], nights["people"]),
     )
 
 

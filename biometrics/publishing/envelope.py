@@ -7,6 +7,7 @@ Pure functions from what was understood to messages for the outbox. The relay ad
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 from uuid import UUID, uuid5
@@ -30,6 +31,45 @@ _PRIORITY: Mapping[Severity, Priority] = {
     "MEDIUM": "MEDIUM",
     "NORMAL": "NORMAL",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertChange:
+    """One change of an alert, as consumers are told of it.
+
+    They are idempotent on (alert id, revision), from which the message's id is made.
+    `evidence` adds the engine's figures to the value as they are.
+    """
+
+    kind: AlertKind
+    alert_id: UUID
+    revision: int
+    subject: UUID
+    vendor: str
+    night: date
+    severity: Severity
+    priority: Priority
+    reasons: Sequence[str]
+    ruleset: str
+    evidence: Json
+    time: datetime
+    traceparent: str = ""
+
+    def value(self) -> Json:
+        """Return what the record's value says."""
+        return {
+            "alert": {
+                "id": str(self.alert_id),
+                "kind": self.kind,
+                "revision": self.revision,
+                "severity": self.severity,
+                "reasons": list(self.reasons),
+                "ruleset": self.ruleset,
+            },
+            "subject": str(self.subject),
+            "night": self.night.isoformat(),
+            "evidence": dict(self.evidence),
+        }
 
 
 def event_messages(
@@ -86,70 +126,37 @@ def event_messages(
     ]
 
 
-def alert_message(
-    *,
-    kind: AlertKind,
-    alert_id: UUID,
-    revision: int,
-    subject: UUID,
-    vendor: str,
-    topic: str,
-    night: date,
-    severity: Severity,
-    priority: Priority,
-    reasons: Sequence[str],
-    ruleset: str,
-    evidence: Json,
-    time: datetime,
-    traceparent: str = "",
-) -> NewMessage:
-    """Return the message of one change of an alert.
-
-    Consumers are idempotent on (alert id, revision), from which `ce_id` is made.
-    `evidence` adds the engine's figures to the value as they are.
-    """
-    event_type = f"hrv_alert.{kind}"
-    ce_id = uuid5(alert_id, str(revision))
+def alert_message(change: AlertChange, *, topic: str) -> NewMessage:
+    """Return the message of one change of an alert."""
+    event_type = f"hrv_alert.{change.kind}"
+    ce_id = uuid5(change.alert_id, str(change.revision))
     headers = record_headers(
-        ce_type=f"auren.alert.hrv.{kind}.v1",
+        ce_type=f"auren.alert.hrv.{change.kind}.v1",
         schema="hrv-alert",
         event_type=event_type,
-        vendor=vendor,
-        subject=subject,
-        time=time,
-        severity=severity,
-        priority=priority,
-        triggers=reasons,
-        traceparent=traceparent,
+        vendor=change.vendor,
+        subject=change.subject,
+        time=change.time,
+        severity=change.severity,
+        priority=change.priority,
+        triggers=change.reasons,
+        traceparent=change.traceparent,
     )
-    value = {
-        "alert": {
-            "id": str(alert_id),
-            "kind": kind,
-            "revision": revision,
-            "severity": severity,
-            "reasons": list(reasons),
-            "ruleset": ruleset,
-        },
-        "subject": str(subject),
-        "night": night.isoformat(),
-        "evidence": dict(evidence),
-    }
     return NewMessage(
         ce_id=ce_id,
-        subject=subject,
+        subject=change.subject,
         topic=topic,
         event_type=event_type,
         headers={
             **headers,
             "ce_id": str(ce_id),
-            "alert-id": str(alert_id),
-            "revision": str(revision),
-            "ruleset": ruleset,
+            "alert-id": str(change.alert_id),
+            "revision": str(change.revision),
+            "ruleset": change.ruleset,
         },
-        value=orjson.dumps(value),
-        priority=priority,
-        alert_id=alert_id,
+        value=orjson.dumps(change.value()),
+        priority=change.priority,
+        alert_id=change.alert_id,
     )
 
 

@@ -14,6 +14,7 @@ import orjson
 from biometrics.catalogue import Metric
 from biometrics.messages import NewMessage
 from biometrics.publishing.envelope import (
+    AlertChange,
     AlertKind,
     alert_message,
     connection_message,
@@ -228,46 +229,50 @@ def _alert(
     kind: AlertKind, severity: Severity, *, revision: int, topic: str
 ) -> NewMessage:
     reasons = [] if severity == "NORMAL" else ["A1_rmssd<25"]
-    label = "No alert" if severity == "NORMAL" else "Low value by a fixed limit"
-    return alert_message(
+    change = AlertChange(
         kind=kind,
         alert_id=uuid5(_PERSON, "alert"),
         revision=revision,
         subject=_PERSON,
         vendor="oura",
-        topic=topic,
         night=_DAY,
         severity=severity,
         priority="HIGH" if kind in {"raised", "upgraded"} else "NORMAL",
         reasons=reasons,
         ruleset="hrv-1",
-        evidence={
-            "night": _DAY.isoformat(),
-            "kind": "RMSSD",
-            "state": "ACTIVE",
-            "severity": severity,
-            "reasons": reasons,
-            "value_ms": 52.1 if severity == "NORMAL" else 20.4,
-            "baseline_ms": 54.8,
-            "range_ms": [46.9, 64.0],
-            "z1": -0.34 if severity == "NORMAL" else -5.42,
-            "z7": -1.13,
-            "cv7": 0.12,
-            "nights": 41,
-            "low_nights": 0 if severity == "NORMAL" else 1,
-            "limit_ms": None if severity == "NORMAL" else 25,
-            "corroborators": [
-                {"signal": "RHR", "value": 58, "usual": 52, "delta": 6, "z": 2.4}
-            ],
-            "threshold_offset": 0,
-            "ruleset": "hrv-1",
-            "series_id": "RMSSD:oura:ring",
-            "label": label,
-            "message": f"{label}. Wellness information, not a diagnosis.",
-            "disclaimer": "Wellness information, not a diagnosis.",
-        },
+        evidence=_evidence(severity, reasons),
         time=_STAMP,
     )
+    return alert_message(change, topic=topic)
+
+
+def _evidence(severity: Severity, reasons: list[str]) -> dict[str, object]:
+    label = "No alert" if severity == "NORMAL" else "Low value by a fixed limit"
+    return {
+        "night": _DAY.isoformat(),
+        "kind": "RMSSD",
+        "state": "ACTIVE",
+        "severity": severity,
+        "reasons": reasons,
+        "value_ms": 52.1 if severity == "NORMAL" else 20.4,
+        "baseline_ms": 54.8,
+        "range_ms": [46.9, 64.0],
+        "z1": -0.34 if severity == "NORMAL" else -5.42,
+        "z7": -1.13,
+        "cv7": 0.12,
+        "nights": 41,
+        "low_nights": 0 if severity == "NORMAL" else 1,
+        "limit_ms": None if severity == "NORMAL" else 25,
+        "corroborators": [
+            {"signal": "RHR", "value": 58, "usual": 52, "delta": 6, "z": 2.4}
+        ],
+        "threshold_offset": 0,
+        "ruleset": "hrv-1",
+        "series_id": "RMSSD:oura:ring",
+        "label": label,
+        "message": f"{label}. Wellness information, not a diagnosis.",
+        "disclaimer": "Wellness information, not a diagnosis.",
+    }
 
 
 def _example(message: NewMessage, *, number: int) -> Example:

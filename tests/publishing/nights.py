@@ -11,6 +11,7 @@ import orjson
 from biometrics.catalogue import Metric
 from biometrics.messages import NewMessage
 from biometrics.publishing.envelope import (
+    AlertChange,
     alert_message,
     connection_message,
     event_messages,
@@ -96,14 +97,14 @@ def value(message: NewMessage) -> Any:
 
 
 def alert(**given: Any) -> NewMessage:
-    return alert_message(
+    topic = given.pop("topic", "biometric-alerts")
+    change = AlertChange(
         **{
             "kind": "raised",
             "alert_id": ALERT,
             "revision": 2,
             "subject": PERSON,
             "vendor": "oura",
-            "topic": "biometric-alerts",
             "night": date(2026, 11, 20),
             "severity": "CRITICAL",
             "priority": "HIGH",
@@ -114,6 +115,7 @@ def alert(**given: Any) -> NewMessage:
             **given,
         }
     )
+    return alert_message(change, topic=topic)
 
 
 def connection() -> NewMessage:
