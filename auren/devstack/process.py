@@ -130,7 +130,7 @@ class ManagedProcess:
         _watchdog.tell(f"+{self.pid}")
         self._ended = threading.Event()
         self._reader = self._thread(target=self._read, purpose="output")
-        self._waiter = self._thread(target=self._await_end, purpose="end")
+        self._thread(target=self._await_end, purpose="end")
 
     @property
     def running(self) -> bool:

@@ -54,8 +54,8 @@ class EmbeddedService(abc.ABC):
     """A server that we start, wait for and stop.
 
     ``port=0`` takes a free one at the first start; it stays the same afterwards, so
-    that clients find the service again after ``restart`` or after ``kill9`` and
-    ``start``. Usable as a context manager.
+    that clients find the service again after ``stop`` or ``kill9`` and ``start``.
+    Usable as a context manager.
     """
 
     name: str
@@ -158,11 +158,6 @@ class EmbeddedService(abc.ABC):
         """End it in good order, or by force after ``stop_timeout_s``."""
         if self._process is not None:
             self._process.stop(timeout=self.stop_timeout_s, signum=self.stop_signal)
-
-    def restart(self) -> None:
-        """Stop and start on the same port and data."""
-        self.stop()
-        self.start()
 
     def kill9(self) -> None:
         """End it as a power cut would; ``start`` brings it back on port and data."""

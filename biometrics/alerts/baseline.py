@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from math import exp, fsum, log, sqrt
+from math import fsum, log, sqrt
 from typing import Final, Literal, TypeAlias
 
 from biometrics.alerts.nights import Night, one_per_date
@@ -96,7 +96,6 @@ class Week:
 
     z7: float
     cv7: float
-    mean_ms: float
 
 
 class History:
@@ -173,7 +172,7 @@ class History:
             return None
         mean = fsum(recent) / len(recent)
         sd = sqrt(fsum([(x - mean) ** 2 for x in recent]) / (len(recent) - 1))
-        return Week(z7=baseline.z(mean), cv7=100 * sd / mean, mean_ms=exp(mean))
+        return Week(z7=baseline.z(mean), cv7=100 * sd / mean)
 
     def corroborations(
         self, night: date, *, back: int = 0

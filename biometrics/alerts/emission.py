@@ -49,7 +49,6 @@ class AlertEvent:
     alert_id: UUID
     night: date
     severity: Severity
-    previous: Severity
     priority: Priority
     revision: int
     reasons: tuple[str, ...]
@@ -259,7 +258,6 @@ class _Desk:
             ),
             night=night,
             severity=verdict.severity,
-            previous="NORMAL" if entry is None else entry.severity,
             priority=priority_of(verdict.severity) if kind in PAGING else "NORMAL",
             revision=1 if entry is None else entry.revision + 1,
             reasons=verdict.reasons,

@@ -93,11 +93,6 @@ def judge_many(
     return tuple(bench.verdict(night) for night in judged)
 
 
-def sleep_score_severity(score: float | None, *, ruleset: Ruleset) -> Severity:
-    """Return the severity of a sleep score: stored and shown, never an alert."""
-    return assess_level(metric="sleep_score", value=score, ruleset=ruleset).severity
-
-
 def assess_level(*, metric: str, value: float | None, ruleset: Ruleset) -> Assessment:
     """Apply the level rules to one value; a missing value is NORMAL."""
     known = within(value, float("-inf"), float("inf"))

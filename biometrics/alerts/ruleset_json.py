@@ -1,10 +1,10 @@
-"""Rulesets as JSON objects: what operators write, store beside an alert and compare."""
+"""Rulesets as JSON objects, as operators write them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
 from biometrics.alerts.hrv_1 import HRV_1
@@ -36,12 +36,6 @@ def parse_ruleset(*, text: str) -> Ruleset:
         raise RulesetError(field="", problem=f"is not JSON: {error}") from error
     except RecursionError:
         raise RulesetError(field="", problem="is nested too deep") from None
-
-
-def dump_ruleset(*, ruleset: Ruleset) -> dict[str, Any]:
-    """Return the ruleset as a JSON object that `load_ruleset` reads back equal."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(ruleset)))
-    return plain
 
 
 def _arguments(cls: type, data: object, *, base: object | None) -> dict[str, Any]:

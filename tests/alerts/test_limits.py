@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from biometrics.alerts.hrv_1 import HRV_1
-from biometrics.alerts.rules import assess_level, sleep_score_severity
+from biometrics.alerts.rules import assess_level
 from biometrics.alerts.ruleset import (
     AbsoluteRule,
     AlertSeverity,
@@ -146,6 +146,10 @@ class TestDrops:
         assert not any(code.startswith("A_") for code in verdict.reasons)
 
 
+def of_sleep_score(score: float | None, *, ruleset: Ruleset) -> Severity:
+    return assess_level(metric="sleep_score", value=score, ruleset=ruleset).severity
+
+
 class TestLevels:
     @pytest.mark.parametrize(
         ("score", "severity"),
@@ -154,11 +158,11 @@ class TestLevels:
     def test_a_sleep_score_below_70_is_medium(
         self, score: float, severity: Severity
     ) -> None:
-        assert sleep_score_severity(score, ruleset=HRV_1) == severity
+        assert of_sleep_score(score, ruleset=HRV_1) == severity
 
     @pytest.mark.parametrize("score", [None, float("nan")])
     def test_a_missing_score_says_nothing(self, score: float | None) -> None:
-        assert sleep_score_severity(score, ruleset=HRV_1) == "NORMAL"
+        assert of_sleep_score(score, ruleset=HRV_1) == "NORMAL"
 
     def test_a_rule_for_another_metric_is_an_entry(self) -> None:
         level = LevelRule(metric="readiness_score", below=60, severity="MEDIUM")
@@ -203,4 +207,4 @@ class TestLevels:
             ),
         )
 
-        assert sleep_score_severity(value, ruleset=ours) == severity
+        assert of_sleep_score(value, ruleset=ours) == severity

@@ -32,7 +32,7 @@ class TestResolved:
         assert event.alert_id == alert_id(
             subject=SUBJECT, metric_family="RMSSD", night=day(1)
         )
-        assert (event.priority, event.previous, event.revision) == ("NORMAL", C, 2)
+        assert (event.priority, event.revision) == ("NORMAL", 2)
         (entry,) = desk.ledger
         assert (entry.resolved, entry.severity) == (True, C)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from biometrics.alerts.hrv_1 import HRV_1
 from biometrics.alerts.rules import judge
 from biometrics.alerts.ruleset import Corroborator, HrvSignal, Rule
-from biometrics.alerts.ruleset_json import dump_ruleset, load_ruleset, parse_ruleset
+from biometrics.alerts.ruleset_json import load_ruleset, parse_ruleset
 from biometrics.alerts.validation import RulesetError
 from tests.alerts.builders import alternating, day, nights_of
 
@@ -59,11 +59,6 @@ class TestLoading:
 
         assert ours.rules == (Rule(code="X1", severity="HIGH", at_most=-2.0),)
         assert ours.absolute == ()
-
-    def test_what_is_written_is_read_back_equal(self) -> None:
-        text = json.dumps(dump_ruleset(ruleset=HRV_1))
-
-        assert parse_ruleset(text=text) == HRV_1
 
     def test_a_loaded_rule_judges_under_its_own_name(self) -> None:
         rule = {**RULE, "code": "X1_z<=-0.5", "at_most": -0.5}
@@ -184,7 +179,7 @@ class TestDocumentedRulesets:
     def test_the_whole_of_hrv_1_stands_in_docs(self) -> None:
         text = self.DOCUMENT.with_name("hrv-1.json").read_text()
         assert parse_ruleset(text=text) == HRV_1
-        assert json.loads(text) == dump_ruleset(ruleset=HRV_1)
+        assert json.loads(text) == json.loads(json.dumps(asdict(HRV_1)))
 
     def examples(self) -> list[str]:
         text = self.DOCUMENT.read_text(encoding="utf-8")

@@ -57,7 +57,6 @@ def event_of(kind: EventKind, verdict: Verdict) -> AlertEvent:
         alert_id=UUID(int=1),
         night=verdict.night,
         severity=verdict.severity,
-        previous="NORMAL",
         priority="NORMAL",
         revision=1,
         reasons=verdict.reasons,

@@ -83,7 +83,8 @@ class TestValkey:
             redis.Redis.from_url(server.url) as client,
         ):
             client.set("key", "value")
-            server.restart()
+            server.stop()
+            server.start()
             assert client.get("key") == b"value"
 
     def test_frozen_it_answers_nothing_until_it_is_resumed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from biometrics.vendors.oura.adapter import Oura
+from biometrics.vendors.oura.documents import build_record
 from biometrics.vendors.records import Record
 from tests.vendors.deliveries import NOW, fixture
 
@@ -16,7 +16,7 @@ def load(name: str) -> list[dict[str, Any]]:
 
 
 def read(data_type: str, document: object) -> Record:
-    return Oura().record_from_document(
+    return build_record(
         data_type=data_type, document=document, stamp=NOW, action="updated"
     )
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from biometrics.catalogue import Metric
-from biometrics.vendors.oura.adapter import Oura
+from biometrics.vendors.oura.documents import build_record
 from biometrics.vendors.oura.lists import records_from_documents
 from biometrics.vendors.records import Record, Series
 from tests.vendors.deliveries import NOW, fixture
@@ -17,7 +17,7 @@ from tests.vendors.said import problems, readings, times
 
 def test_personal_info_keeps_no_name_no_address_and_no_account() -> None:
     document = json.loads(fixture("oura", "api_personal_info.json"))
-    record = Oura().record_from_document(
+    record = build_record(
         data_type="personal_info", document=document, stamp=NOW, action="created"
     )
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from biometrics.vendors.records import Record
 from biometrics.vendors.whoop.adapter import Whoop
+from biometrics.vendors.whoop.documents import build_record
 from biometrics.vendors.wire import StoredDelivery
 from tests.vendors.deliveries import NOW, answer
 from tests.vendors.whoop_bodies import notification
 
 
 def read(data_type: str, document: object) -> Record:
-    return Whoop().record_from_document(
-        data_type=data_type, document=document, stamp=NOW, action="updated"
+    return build_record(
+        data_type=data_type, document=document, fetched_at=NOW, action="updated"
     )
 
 

@@ -13,7 +13,6 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -35,7 +34,7 @@ from biometrics.vendors.oura.lists import OuraListing
 from biometrics.vendors.oura.mapping import KINDS
 from biometrics.vendors.oura.notice import ACTIONS, Notice, is_announced, read_notice
 from biometrics.vendors.oura.subscriptions import OuraSubscribing
-from biometrics.vendors.records import Action, Problem, Record, Understanding
+from biometrics.vendors.records import Problem, Record, Understanding
 from biometrics.vendors.signatures import (
     check_freshness,
     matching_secret,
@@ -198,17 +197,6 @@ class Oura(VendorAdapter):
             stamp = answer.fetched_at
         gone = deleted_record(data_type=data_type, record_id=record_id, stamp=stamp)
         return Understanding(records=(gone,))
-
-    def record_from_document(
-        self, *, data_type: str, document: object, stamp: datetime, action: Action
-    ) -> Record:
-        """Return what one document of a collection says; `stamp` is the fetch's start.
-
-        Raises UnreadableDeliveryError for a document without an id.
-        """
-        return build_record(
-            data_type=data_type, document=document, stamp=stamp, action=action
-        )
 
 
 def _same_text(presented: str, expected: str) -> bool:

@@ -178,29 +178,6 @@ class Whoop(VendorAdapter):
         )
         return _said(_checked(record, notice, field="id"))
 
-    def record_from_document(
-        self,
-        *,
-        data_type: str,
-        document: object,
-        stamp: datetime,
-        action: Action,
-        related: Sequence[object] = (),
-    ) -> Record:
-        """Return what one document of the API says.
-
-        `stamp` is the start of the fetch; `updated_at` goes before it. `related` holds
-        the sleeps among which a recovery finds its own. Raises UnreadableDeliveryError
-        for a document without an id.
-        """
-        return build_record(
-            data_type=data_type,
-            document=document,
-            fetched_at=stamp,
-            action=action,
-            related=related,
-        )
-
 
 def _dedupe_key(notice: Notice, request: InboundRequest) -> str:
     if notice.trace_id is not None:

@@ -68,7 +68,7 @@ def records_from_documents(
     action: Action,
     related: Sequence[object] = (),
 ) -> tuple[Record, ...]:
-    """Return what the records of a list say; as `record_from_document`."""
+    """Return what the records of a list say; as `build_record`, of each of them."""
     return tuple(
         build_record(
             data_type=data_type,
