@@ -1,7 +1,7 @@
 # The bridge on a machine with Python 3.11 (with venv) and make.
 #   make run     everything in one terminal, with simulated people
 #   make test    the whole test suite
-#   make check   everything that needs no test: lint, types, layers, contract, vendors' tables, migrations
+#   make check   everything that needs no test: lint, types, layers, dead code, contract, vendors' tables, migrations
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
 
@@ -42,6 +42,7 @@ check: venv
 	$(BIN)/ruff format --check .
 	$(CHECK_ENV) $(BIN)/mypy $(PACKAGES) tests
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(CHECK_ENV) AUREN_MODE=development DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	$(CHECK_ENV) $(BIN)/python manage.py contract --check
 	$(CHECK_ENV) $(BIN)/python manage.py coverage --check
