@@ -59,6 +59,7 @@ def erase_subject(
     """
     with transaction.atomic():
         subject, connections = _locked(subject_id)
+        topics = _topics(subject_id, connections)
         withdrawn = outbox.withdraw(subject=subject_id)
         deliveries = forgetting.deliveries_about(subject, connections)
         _blank_traces(subject, connections, {str(key) for key in deliveries.values()})
@@ -75,7 +76,7 @@ def erase_subject(
         shards = outbox.append(
             messages=[
                 subject_erased_message(subject=subject_id, topic=topic, time=now)
-                for topic in _topics(connections)
+                for topic in topics
             ],
             now=now,
         )
@@ -114,9 +115,12 @@ def _locked(subject_id: UUID) -> tuple[Subject, list[VendorConnection]]:
     return Subject.objects.select_for_update().get(id=subject_id), connections
 
 
-def _topics(connections: Sequence[VendorConnection]) -> list[str]:
-    topics = {get_adapter(row.vendor).topic for row in connections}
-    return [*sorted(topics), settings.KAFKA_ALERT_TOPIC]
+def _topics(subject_id: UUID, connections: Sequence[VendorConnection]) -> list[str]:
+    """Return where consumers read of the person, by accounts of now and of before."""
+    messages = OutboxMessage.objects.filter(subject=subject_id).order_by()
+    topics = set(messages.values_list("topic", flat=True).distinct())
+    topics |= {get_adapter(row.vendor).topic for row in connections}
+    return [*sorted(topics - {settings.KAFKA_ALERT_TOPIC}), settings.KAFKA_ALERT_TOPIC]
 
 
 def _blank_traces(

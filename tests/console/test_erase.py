@@ -27,6 +27,7 @@ from biometrics.models import (
     ReplayRun,
     StaffAlarm,
     Subject,
+    VendorConnection,
     WebhookDelivery,
 )
 from biometrics.models.hrv import Feedback
@@ -202,6 +203,20 @@ def test_consumers_of_every_topic_are_told(
         "biometric-alerts",
     }
     assert {message.subject for message in told} == {world.subject.pk}
+
+
+def test_consumers_of_an_account_that_was_handed_on_are_told_too(
+    admin_client: Client, world: SimpleNamespace
+) -> None:
+    """What it brought before is on a topic of which no account is left."""
+    kim = Subject.objects.create(label="Kim")
+    VendorConnection.objects.update(subject=kim)
+    admin_client.post(erase_url(world), {"label": "Robin", "reason": REASON})
+    told = OutboxMessage.objects.filter(event_type="subject.erased")
+    assert {message.topic for message in told} == {
+        "terra-biometric-events",
+        "biometric-alerts",
+    }
 
 
 def test_the_audit_says_that_it_was_done_and_not_what_was_there(
