@@ -26,6 +26,22 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert dead == []
 
 
+def test_links_lead_to_headings_that_are_there() -> None:
+    dead = []
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?:)([^)\s]*#[^)\s]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            if anchor not in anchors(page.parent / path if path else page):
+                dead.append(f"{page.name}: {link}")
+    assert dead == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of a page's headings."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 def test_every_page_of_the_documentation_is_in_its_index() -> None:
     """Once, so that it is of one kind."""
     index = (ROOT / "docs" / "README.md").read_text()
