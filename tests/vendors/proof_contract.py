@@ -81,6 +81,11 @@ class ProofContract:
     def _signed_case(self) -> Case:
         return self.cases()[0]
 
+    def test_the_headers_of_a_proof_are_declared(self) -> None:
+        """So docs/openapi.json describes them."""
+        declared = set(self.adapter.proof_headers)
+        assert {name.lower() for name, _ in self._proof()} <= declared
+
     def test_every_vector_gets_its_verdict(self, subtests: pytest.Subtests) -> None:
         self._signed_case()
         vectors = self.vectors()
