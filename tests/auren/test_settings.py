@@ -12,7 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from auren import environment as env
-from tests.auren.test_env_example import documented
+from tests.auren.test_env_example import SIGNING, documented
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,9 +115,10 @@ SECRETS = {
     "AUREN_WHOOP_CLIENT_SECRET": "s.AUREN_VENDORS['whoop']['client_secret']",
     "AUREN_HEALTHKIT_CLIENT_SECRET": "s.AUREN_VENDORS['healthkit']['client_secret']",
     "AUREN_TERRA_API_KEY": "s.AUREN_VENDORS['terra']['api_key']",
-    "AUREN_WEBHOOK_SECRET_OURA": "s.AUREN_WEBHOOK_SECRETS['oura'][0]",
-    "AUREN_WEBHOOK_SECRET_WHOOP": "s.AUREN_WEBHOOK_SECRETS['whoop'][0]",
-    "AUREN_WEBHOOK_SECRET_TERRA": "s.AUREN_WEBHOOK_SECRETS['terra'][0]",
+    **{
+        f"AUREN_WEBHOOK_SECRET_{name}": f"s.AUREN_WEBHOOK_SECRETS['{name.lower()}'][0]"
+        for name in SIGNING
+    },
     "METRICS_TOKEN": "s.METRICS_TOKEN",
     "EMAIL_HOST_PASSWORD": "s.EMAIL_HOST_PASSWORD",
     "KAFKA_SECURITY_SASL_PASSWORD": "s.KAFKA_SECURITY_SASL_PASSWORD",
