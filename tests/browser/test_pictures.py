@@ -1,8 +1,7 @@
 """The pictures of docs/images, taken of seeded data.
 
-AUREN_PICTURES=docs/images keeps those that pages of the documents show, and
-AUREN_ALL_PICTURES=docs/images/console one of every page; otherwise they only have to come
-out.
+AUREN_ALL_PICTURES=docs/images/console keeps one of every page, of which the documents show
+some; otherwise they only have to come out.
 """
 
 from __future__ import annotations
@@ -161,10 +160,8 @@ def test_pictures_come_out(
     force_open("kafka", actor="ops", reason="The brokers are being moved")
     staff = make_staff(is_superuser=True, viewport=viewport, scheme=scheme)
     happenings(world)
-    is_kept = viewport is WIDE and scheme == "light"
-    folder = Path(os.environ.get("AUREN_PICTURES", tmp_path)) if is_kept else tmp_path
-    if everywhere := os.environ.get("AUREN_ALL_PICTURES"):
-        folder = Path(everywhere)
+    everywhere = os.environ.get("AUREN_ALL_PICTURES")
+    folder = Path(everywhere) if everywhere else tmp_path
     pages = addresses(world)
     wanted = DARK_TOO if scheme == "dark" else tuple(pages)
     shown = {n: a for n, a in pages.items() if n in (wanted if everywhere else KEPT)}
