@@ -35,7 +35,9 @@ def main() -> None:
     before = peak()
     for _ in range(count):
         bucket.ping(world)
-    process_shard(shard=shard, now=world.clock, budget_s=60)
+    # A pass on a busy machine may have no time for them all, and leaves the rest as it was.
+    for _ in range(count):
+        process_shard(shard=shard, now=world.clock, budget_s=60)
     rise = peak() - before
     rows = WebhookDelivery.objects.exclude(event_type="s3_payload").order_by("id")
     sizes = list(rows.values_list(Length("body"), flat=True)[1:])
